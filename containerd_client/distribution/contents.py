@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from containerd_client.distribution.values.platforms import Platform
 
-DEEPEST = 4
-"""Depth to which nested indexes are followed."""
+DEEPEST = 8
+"""Number of indexes within each other that are followed."""
 SHOWN_KINDS = 4
 """Number of media types of an artifact that an error text shows."""
 LARGEST_SIZE = (1 << 63) - 1
@@ -98,7 +98,7 @@ async def walk(get: Callable[[Descriptor], Awaitable[bytes]], target: Descriptor
     """
     documents: list[Document] = []
     step: tuple[Descriptor, ...] = (target,)
-    for _ in range(DEEPEST):
+    for _ in range(DEEPEST + 1):
         blob, data = await _first_present(get, step)
         parsed = parse_document(data, blob.media_type, blob.digest)
         documents.append(Document(blob, data, gc_labels(parsed)))

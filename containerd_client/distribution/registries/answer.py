@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from containerd_client.distribution.registries.content_encoding import (
     EncodingError,
     UnknownEncodingError,
-    decoded,
     decoded_blob,
+    decoded_document,
     encodings_of,
 )
 from containerd_client.distribution.registries.large_body import can_be_taken, taken
@@ -94,15 +94,16 @@ class Answer:
     async def blob(self, size: int, media_type: str) -> AsyncIterator[bytes | memoryview]:
         """Yield the body of a blob of ``size`` bytes: unchanged if it has that length, else decoded.
 
-        Pieces of a large body are overwritten later (:func:`large_body.taken`). Raises TransferError if the body breaks
-        off or is damaged, as for a broken connection.
+        Without a length, what cannot be decoded is yielded unchanged, too. Pieces of a large body are overwritten later
+        (:func:`large_body.taken`). Raises TransferError if the body breaks off or is damaged, as for a broken
+        connection.
         """
         if not self.encodings or self.length == size:
             async for piece in self._unchanged():
                 yield piece
             return
         try:
-            async for chunk in decoded_blob(self.chunks(), self.encodings, media_type):
+            async for chunk in decoded_blob(self.chunks(), self.encodings, media_type, encoded=self.length is not None):
                 yield chunk
         except UnknownEncodingError as error:
             raise RegistryUnavailableError(f"{self.what}: {error}") from None
@@ -110,10 +111,10 @@ class Answer:
             raise TransferError(f"{self.what}: {error}") from None
 
     async def read(self, limit: int) -> bytes | None:
-        """Return the whole decoded body, or None if it has more than ``limit`` bytes."""
+        """Return the whole body of a JSON document, decoded, or None if it has more than ``limit`` bytes."""
         data = bytearray()
         try:
-            async for chunk in decoded(self.chunks(), self.encodings):
+            async for chunk in decoded_document(self.chunks(), self.encodings):
                 data += chunk
                 if len(data) > limit:
                     return None

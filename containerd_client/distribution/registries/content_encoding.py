@@ -1,8 +1,9 @@
 """Decode bodies that arrive encoded although ``identity`` was requested; some proxies compress what looks like text.
 
 Decoded data are yielded in small pieces, so that a few bytes that expand to gigabytes use little memory before a reader
-counts them. If the header promises gzip and the bytes are not gzip, the header is wrong and the bytes are yielded
-unchanged.
+counts them. Headers are often wrong, and Go's client then uses the bytes as they are: so if the header promises gzip
+and the bytes are not gzip, or an object of JSON begins in the clear, or a blob cannot be decoded from its first byte
+on, the bytes are yielded unchanged. Their digest decides.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ _NONE = frozenset({"", "identity", "none", "binary", "utf-8", "aws-chunked"})
 _ENOUGH = 4096
 """Number of encoded bytes that certainly yields the first decoded ones."""
 _GZIP = b"\x1f\x8b"
+_WITH_SPACES = 64
+"""Number of bytes in which an object of JSON begins, spaces and line ends before it included."""
+_JSON_BEGINS = b"{"
+"""No encoding begins with this where the data is an object of JSON."""
 _MAGIC = {"gzip": _GZIP, "zstd": b"\x28\xb5\x2f\xfd"}
 
 
@@ -51,29 +56,42 @@ def decoded(chunks: AsyncIterator[bytes], encodings: tuple[str, ...]) -> AsyncIt
     return chunks
 
 
+async def decoded_document(chunks: AsyncIterator[bytes], encodings: tuple[str, ...]) -> AsyncIterator[bytes]:
+    """Undo the encodings of a document that is an object of JSON, unless it is in the clear."""
+    if encodings:
+        begins, chunks = await _peeked(chunks, _WITH_SPACES)
+        if begins.lstrip().startswith(_JSON_BEGINS):
+            encodings = ()
+    async for chunk in decoded(chunks, encodings):
+        yield chunk
+
+
 async def decoded_blob(
-    chunks: AsyncIterator[bytes], encodings: tuple[str, ...], media_type: str
+    chunks: AsyncIterator[bytes], encodings: tuple[str, ...], media_type: str, *, encoded: bool
 ) -> AsyncIterator[bytes]:
-    """Undo the encodings of a blob, unless they belong to the blob itself.
+    """Undo the encodings of a blob, unless they belong to the blob itself or the data do not have them.
 
     A layer that is stored compressed is often sent with a Content-Encoding as well. Its media type then promises the
     same compression. If the data are not compressed any more after decoding, the bytes as received were the blob.
+    ``encoded`` says that they are certainly encoded, because their number is another one than the blob's.
     """
     begins, chunks = await _peeked(chunks, _ENOUGH)
     own = next((magic for kind, magic in _MAGIC.items() if kind in media_type), b"")
-    if own and begins.startswith(own) and not await _still_begins_with(own, begins, encodings):
+    wanted = own if begins.startswith(own) else b""
+    if (wanted or not encoded) and not await _can_be_undone(begins, encodings, wanted):
         encodings = ()
     async for chunk in decoded(chunks, encodings):
         yield chunk
 
 
-async def _still_begins_with(magic: bytes, begins: bytes, encodings: tuple[str, ...]) -> bool:
+async def _can_be_undone(begins: bytes, encodings: tuple[str, ...], wanted: bytes) -> bool:
+    """Return whether the data can be decoded, and then begin with ``wanted``."""
     try:
         async for piece in decoded(_one(begins), encodings):
-            return piece.startswith(magic)
+            return piece.startswith(wanted)
     except EncodingError:
         return False
-    return False
+    return not wanted
 
 
 async def _one(data: bytes) -> AsyncIterator[bytes]:

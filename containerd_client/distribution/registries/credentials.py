@@ -56,9 +56,17 @@ class Credentials:
             return ""
         return basic_authorization(as_bytes(self.username), as_bytes(self.password))
 
+    @property
+    def basic_with_token(self) -> str:
+        """Return the same, or else the identity token as the password of a user without a name."""
+        if self.username or not self.identity_token:
+            return self.basic
+        return basic_authorization(b"", as_bytes(self.identity_token))
+
     def secrets(self) -> tuple[str, ...]:
         """Return every form in which they may appear in a text."""
-        return (self.password, self.identity_token, self.registry_token, self.basic.removeprefix("Basic "))
+        sent = self.basic_with_token.removeprefix("Basic ")
+        return (self.password, self.identity_token, self.registry_token, sent)
 
 
 ANONYMOUS = Credentials()

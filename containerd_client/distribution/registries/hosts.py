@@ -67,6 +67,13 @@ class Host(Struct, frozen=True):
         """``host[:port]``."""
         return urlsplit(self.base).netloc
 
+    def serves_as_proxy(self, domain: str) -> bool:
+        """Return whether it is another server than the registry ``domain``, and so must be told which one is meant.
+
+        As in containerd, only the names count, also for the ``server`` of a hosts.toml.
+        """
+        return self.authority != domain and (domain, self.authority) != ("docker.io", "registry-1.docker.io")
+
 
 def is_loopback(authority: str) -> bool:
     """Return whether ``host[:port]`` is this machine: ``localhost``, 127.0.0.0/8 or [::1]."""

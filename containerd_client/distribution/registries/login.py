@@ -3,7 +3,7 @@
 Docker's token authentication (distribution spec, ``docs/spec/auth``): the registry answers 401 and names a token
 server, which issues a token for a scope, anonymously or for credentials. With credentials, an OAuth 2 POST is tried
 first, and a GET with Basic if the server does not support POST. One :class:`Login` is for one repository, for the
-length of one pull.
+length of one pull. A refresh token is sent by GET, too, as the password of a user without a name, as containerd does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from containerd_client.distribution.registries.challenges import Challenge, parse_challenges
-from containerd_client.distribution.registries.credentials import ANONYMOUS, fits_a_header
+from containerd_client.distribution.registries.credentials import ANONYMOUS, basic_authorization, fits_a_header
 from containerd_client.distribution.values.errors import UnauthorizedError
 from containerd_client.distribution.values.urls import Url, UrlError, parse_url, shown
 from untrusted import DocumentError, escaped, parse_object
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from containerd_client.distribution.registries.credentials import Credentials
+    from containerd_client.distribution.values.urls import Query
 
 SHORTEST_LIFE = 60.0
 """Lifetime of a token in seconds if its server does not state it; the specification's default."""
@@ -32,8 +33,8 @@ LARGEST_TOKEN = 1 << 20
 """Largest size of a token server's answer in bytes."""
 EARLY = 5.0
 """Seconds before its expiry from which a token is not used any more; for short-lived tokens a tenth of their life."""
-NO_POST = frozenset({400, 401, 404, 405})
-"""Statuses with which token servers reject a POST that they do not support."""
+NO_POST = frozenset({400, 401, 404})
+"""Statuses with which token servers reject a POST that they do not support; with a user, 405 counts as well."""
 CLIENT_ID = "cri-shim"
 
 
@@ -53,7 +54,7 @@ class TokenServer(Protocol):
     """A function that sends a request to a token server; raises :class:`DistributionError` if it cannot be reached."""
 
     async def __call__(
-        self, url: str, *, query: Mapping[str, str], form: Mapping[str, str] | None, authorization: str
+        self, url: str, *, query: Query, form: Mapping[str, str] | None, authorization: str
     ) -> TokenAnswer:
         """POST the form if given, else GET."""
         ...
@@ -114,12 +115,16 @@ class Login:
         realm = self._realm(challenge.parameters["realm"])
         credentials = self._credentials_for(realm)
         service = challenge.parameters.get("service", "")
-        scope = " ".join(dict.fromkeys([*challenge.parameters.get("scope", "").split(), self._scope]))
+        scopes = (*dict.fromkeys([*challenge.parameters.get("scope", "").split(), self._scope]),)
         known = {"service": service} if service else {}
-        answer = await self._post(credentials, str(realm), known, scope)
+        answer = await self._post(credentials, realm, known, " ".join(scopes))
         if answer is None:
+            # Each scope is a parameter of its own: some servers take a value with a space for one scope.
             answer = await self._ask(
-                str(realm), query={**known, "scope": scope}, form=None, authorization=credentials.basic
+                str(realm),
+                query={**known, "scope": scopes},
+                form=None,
+                authorization=credentials.basic_with_token or _login_of(realm),
             )
         who = f"token server {realm.shown} of {self._authority}"
         if not answer.successful:
@@ -153,7 +158,7 @@ class Login:
         return credentials
 
     async def _post(
-        self, credentials: Credentials, realm: str, known: Mapping[str, str], scope: str
+        self, credentials: Credentials, realm: Url, known: Mapping[str, str], scope: str
     ) -> TokenAnswer | None:
         """Request a token by OAuth 2; return None if that should not be tried or the server does not support it."""
         form = {**known, "scope": scope, "client_id": CLIENT_ID}
@@ -163,12 +168,19 @@ class Login:
             form |= {"grant_type": "refresh_token", "refresh_token": credentials.identity_token}
         else:
             return None
-        answer = await self._ask(realm, query={}, form=form, authorization="")
-        return None if answer.status in NO_POST and credentials.username else answer
+        answer = await self._ask(str(realm), query={}, form=form, authorization=_login_of(realm))
+        unsupported = answer.status in NO_POST or (answer.status == 405 and credentials.username)
+        return None if unsupported else answer
 
     def _take(self, token: str, life: float) -> None:
         self._header = f"Bearer {token}"
         self._ends = time.monotonic() + life - min(EARLY, life / 10)
+
+
+def _login_of(realm: Url) -> str:
+    """Return the Authorization for a login in the address that the registry gave of its token server; "" for none."""
+    login = realm.login()
+    return basic_authorization(*login) if login is not None else ""
 
 
 def read_token(body: bytes) -> tuple[str, float]:

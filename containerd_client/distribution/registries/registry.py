@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-import re
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from containerd_client.distribution.registries.credentials import ANONYMOUS, Credentials, strike_out
 from containerd_client.distribution.registries.host_health import HostHealth, Rotation
 from containerd_client.distribution.registries.hosts import PULL, RESOLVE, Host
+from containerd_client.distribution.registries.ranges import is_usable, more_than_nothing, successful, without_first
 from containerd_client.distribution.registries.retry_after import BUSY, wait_of
 from containerd_client.distribution.registries.transport import Transport
 from containerd_client.distribution.values.errors import (
@@ -49,9 +49,8 @@ T = TypeVar("T")
 DOCUMENT_TIMEOUT = 60.0
 PATIENCE = 20.0
 """Seconds for which a small request is retried at the last host while that host says that it is busy."""
-_GOOD = frozenset({200, 203})
-"""Statuses of a complete answer; a proxy that modifies the answer returns 203."""
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(\*|[0-9]{1,19})")
+_NEVER_THE_RANGE = BUSY | {401, 404}
+"""Statuses that have other causes than the range that was requested."""
 LONGEST_DETAIL = 200
 """Characters of a server's own text that an error shows."""
 
@@ -108,6 +107,8 @@ class RegistryClient:
                 if answer is not None:
                     return answer
             data, offered = await self._document(host, source, path)
+            if not data:
+                raise ManifestError(f"{host.base} sends an empty manifest")
             digest = "sha256:" + hashlib.sha256(data).hexdigest()
             if reference.digest:
                 _verify(data, reference.digest)
@@ -128,7 +129,7 @@ class RegistryClient:
         ) as response:
             if response.status in BUSY:
                 raise TransferError(f"{host.base} answers {response.status}", wait_of(response.headers))
-            return _described(response, source.reference.digest) if response.status in _GOOD else None
+            return _described(response, source.reference.digest) if successful(response) else None
 
     async def manifest(self, source: Source, wanted: Descriptor) -> bytes:
         """Return a manifest or an index after checking its size and digest."""
@@ -180,25 +181,30 @@ class RegistryClient:
         if url:
             host, source = _elsewhere(url, source, wanted)
         one = host or self.rotation(source).next()
+        ranged, short = offset > 0, False
         async with AsyncExitStack() as stack:
             try:
                 answer = await self._open(stack, one, source, wanted, offset=offset, limit=read_timeout, url=url)
-                if answer.status == 206 and not _is_the_rest(answer, offset, wanted.size):
-                    # This is a part of something else, perhaps of an encoded form, so only the whole blob is usable.
+                if offset and not is_usable(answer, offset, wanted.size):
+                    # A part of something else, perhaps of an encoded form, or the range is refused: 416 by a server
+                    # that cannot do ranges, 400, 403 or 501 by a proxy or a storage. The whole blob may be had.
+                    short = answer.status == 416
                     await stack.aclose()
+                    ranged = False
                     answer = await self._open(stack, one, source, wanted, offset=0, limit=read_timeout, url=url)
             except RegistryUnavailableError as error:
                 self._failed(one, source, error)
                 raise
             self._succeeded(one, source)
-            start = offset if answer.status == 206 else 0
+            start = offset if ranged and answer.status == 206 else 0
             rest = wanted.size - start
             if not answer.encodings and answer.length is not None and answer.length != rest:
                 raise OtherLengthError(
                     f"blob {wanted.digest}: {one.base} announces {answer.length} bytes where the manifest promises "
                     f"{rest}"
                 )
-            yield Body(_without_first(answer.blob(rest, wanted.media_type), offset - start), one.base)
+            chunks = without_first(answer.blob(rest, wanted.media_type), offset - start)
+            yield Body(more_than_nothing(chunks, wanted, one) if short else chunks, one.base)
 
     async def _open(
         self,
@@ -216,7 +222,7 @@ class RegistryClient:
         answer = await stack.enter_async_context(
             self._get(host, source, path, url=url, headers=headers, read_timeout=limit)
         )
-        if answer.status not in _GOOD and not (answer.status == 206 and offset):
+        if not successful(answer) and (not offset or answer.status in _NEVER_THE_RANGE):
             raise await _failure(answer, wanted.digest, host, self._login(host, source))
         return answer
 
@@ -232,7 +238,7 @@ class RegistryClient:
 
     async def _document(self, host: Host, source: Source, path: str) -> tuple[bytes, str]:
         async with self._get(host, source, path, accept=ACCEPT, total_timeout=DOCUMENT_TIMEOUT) as answer:
-            if answer.status not in _GOOD:
+            if not successful(answer):
                 raise await _failure(answer, str(source.reference), host, self._login(host, source))
             data = await answer.read(LARGEST_DOCUMENT)
             if data is None:
@@ -286,7 +292,7 @@ class RegistryClient:
             method,
             url or f"{host.base}/{path}",
             headers={"Accept": accept, **(headers or {})},
-            query={"ns": source.reference.domain} if host.mirror else None,
+            query={"ns": source.reference.domain} if host.serves_as_proxy(source.reference.domain) else None,
             read_timeout=read_timeout,
             total_timeout=total_timeout,
         )
@@ -323,27 +329,6 @@ async def _persistently(ask: Callable[[Host], Coroutine[Any, Any, T]], host: Hos
         await asyncio.sleep(pause * random.uniform(1, 1.2))  # noqa: S311 - jitter
 
 
-async def _without_first(chunks: AsyncIterator[bytes | memoryview], skip: int) -> AsyncIterator[bytes | memoryview]:
-    async for chunk in chunks:
-        if skip >= len(chunk):
-            skip -= len(chunk)
-        elif skip:
-            rest, skip = chunk[skip:], 0
-            yield rest
-        else:
-            yield chunk
-
-
-def _is_the_rest(answer: Answer, offset: int, size: int) -> bool:
-    """Return whether a partial answer contains the blob's own bytes from ``offset`` on."""
-    if answer.encodings and answer.length != size - offset:
-        return False
-    content_range = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
-    if content_range is None:  # without a valid Content-Range only the length can be checked
-        return answer.length is None or answer.length == size - offset
-    return int(content_range[1]) == offset and content_range[3] in {"*", str(size)}
-
-
 def _described(answer: Answer, digest: str) -> Descriptor | None:
     """Return the descriptor from the headers of a HEAD response, or None if they are incomplete."""
     named = answer.headers.get("Docker-Content-Digest", "")
@@ -367,8 +352,6 @@ async def _failure(answer: Answer, what: str, host: Host, login: Login) -> Distr
         return NotInRegistryError(f"{what}: not found at {server}")
     if status in BUSY:
         return TransferError(f"{server} answers {status} for {what}", wait_of(answer.headers))
-    if status == 416:
-        return CorruptBlobError(f"{server} has fewer bytes of {what} than the manifest promises")
     secrets = (*login.secrets(), *(value for _, value in host.headers))
     detail = escaped(strike_out(await answer.error_text(), secrets).strip(), LONGEST_DETAIL)
     return RegistryUnavailableError(f"{server} answers {status} for {what}" + (f": '{detail}'" if detail else ""))

@@ -10,11 +10,12 @@ changes: the next request uses a certificate that was renewed on disk.
 
 from __future__ import annotations
 
+import functools
 import os
 import ssl
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from containerd_client.distribution.registries.pem import trust_certificates
 from containerd_client.distribution.registries.regular_file import read_regular_file
@@ -45,6 +46,37 @@ class TlsContexts:
     def without_files(self, tls: Tls) -> ssl.SSLContext | None:
         """Return the existing context for settings that name no file, or None; does not block."""
         return None if tls.ca or tls.client else self._contexts.get((tls, ()))
+
+
+class _ContextByName(ssl.SSLContext):
+    """Uses one context for a single name, and another one for all other names."""
+
+    name: str
+    for_name: ssl.SSLContext
+    for_others: ssl.SSLContext
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: Any = None,
+    ) -> ssl.SSLObject:
+        """Make a connection with the context for the server's name (called by the event loop)."""
+        context = self.for_name if server_hostname == self.name else self.for_others
+        return context.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+
+@functools.lru_cache(maxsize=_CACHE_SIZE)
+def context_by_name(name: str, for_name: ssl.SSLContext, for_others: ssl.SSLContext) -> ssl.SSLContext:
+    """Return a context that uses ``for_name`` for connections to the server ``name``, and ``for_others`` for the rest.
+
+    The HTTP library uses the context of a request for its proxy as well. A client certificate is for its own host.
+    """
+    context = _ContextByName(ssl.PROTOCOL_TLS_CLIENT)
+    context.name, context.for_name, context.for_others = name, for_name, for_others
+    return context
 
 
 def _files(tls: Tls) -> tuple[str, ...]:

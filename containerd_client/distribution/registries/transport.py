@@ -21,7 +21,7 @@ from containerd_client.distribution.registries.login import LARGEST_TOKEN, Login
 from containerd_client.distribution.registries.proxies import proxy_for
 from containerd_client.distribution.registries.retry_after import BUSY, wait_of
 from containerd_client.distribution.registries.sessions import SOCKS, Sessions, proxy_headers
-from containerd_client.distribution.registries.tls import TlsContexts
+from containerd_client.distribution.registries.tls import TlsContexts, context_by_name
 from containerd_client.distribution.registries.wire_errors import as_transfer_errors
 from containerd_client.distribution.values.errors import RegistryUnavailableError, TransferError, UnauthorizedError
 from containerd_client.distribution.values.urls import Url, UrlError, parse_url, resolve_location
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     import aiohttp
 
     from containerd_client.distribution.registries.credentials import Credentials
-    from containerd_client.distribution.registries.hosts import Host
+    from containerd_client.distribution.registries.hosts import Host, Tls
+    from containerd_client.distribution.values.urls import Query
 
 TOKEN_TIMEOUT = 30.0
 RENEWALS = 2
@@ -75,9 +76,7 @@ class Transport:
     def login(self, host: Host, repository: str, credentials: Credentials) -> Login:
         """Return a new login at one host for one repository."""
 
-        async def ask(
-            url: str, *, query: Mapping[str, str], form: Mapping[str, str] | None, authorization: str
-        ) -> TokenAnswer:
+        async def ask(url: str, *, query: Query, form: Mapping[str, str] | None, authorization: str) -> TokenAnswer:
             return await self._token(host, url, query, form, authorization)
 
         return Login(host.base, repository, credentials, ask)
@@ -126,7 +125,7 @@ class Transport:
                 return
 
     async def _token(
-        self, host: Host, url: str, query: Mapping[str, str], form: Mapping[str, str] | None, authorization: str
+        self, host: Host, url: str, query: Query, form: Mapping[str, str] | None, authorization: str
     ) -> TokenAnswer:
         """Send a request to a token server; raises :class:`TransferError` if it is busy, as for a registry."""
         address = parse_url(url).with_query(query)
@@ -195,7 +194,9 @@ class Transport:
         import yarl  # noqa: PLC0415 - loaded with aiohttp
 
         dial, read = request.host.dial_timeout, request.read_timeout
-        headers = [*request.headers.items(), *_login_of(url), *(() if foreign else request.own_headers)]
+        headers = [*request.headers.items(), *(() if foreign else request.own_headers)]
+        if not any(name.lower() == "authorization" for name, _ in headers):
+            headers += _login_of(url)
         if body is not None:
             headers.append(("Content-Type", _FORM))
         through = proxy if proxy is not None and proxy.scheme not in SOCKS else None
@@ -226,8 +227,13 @@ class Transport:
         if url.scheme != "https" and (proxy is None or proxy.scheme != "https"):
             return True
         tls = request.host.tls
-        if tls.client and url.host != request.url.host:
-            tls = replace(tls, client=())
+        without = replace(tls, client=()) if tls.client else tls
+        context = await self._context(tls if url.scheme == "https" and url.host == request.url.host else without)
+        if proxy is None or proxy.scheme != "https" or not tls.client or proxy.host == url.host:
+            return context
+        return context_by_name(proxy.host, await self._context(without), context)
+
+    async def _context(self, tls: Tls) -> ssl.SSLContext:
         known = self._contexts.without_files(tls)
         return known if known is not None else await asyncio.to_thread(self._contexts.of, tls)
 

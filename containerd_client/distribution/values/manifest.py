@@ -209,7 +209,8 @@ def candidates(index: Index, host: Platform, digest: str) -> tuple[Descriptor, .
 
 
 def _offered(index: Index) -> str:
-    there = sorted({escaped(str(member.platform or "unknown"), LONGEST_PLATFORM) for member in index.manifests})
+    names = {str(member.platform or "unknown") or "an unnamed platform" for member in index.manifests}
+    there = sorted(escaped(name, LONGEST_PLATFORM) for name in names)
     more = f" and {len(there) - MOST_PLATFORMS} more" if len(there) > MOST_PLATFORMS else ""
     return (", ".join(there[:MOST_PLATFORMS]) or "nothing") + more
 

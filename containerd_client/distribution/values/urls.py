@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes, urlencode, urlsplit
 
 from msgspec import Struct
 
 from untrusted import encodable, escaped
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+Query = Mapping[str, str | tuple[str, ...]]
 PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 WEB = frozenset({"http", "https"})
 LONGEST = 64 << 10
@@ -80,12 +78,12 @@ class Url(Struct, frozen=True):
         ports = (other.scheme, other.port, self.scheme, self.port)
         return self.host == other.host and ports == ("http", 80, "https", 443)
 
-    def with_query(self, query: Mapping[str, str]) -> Url:
-        """Return the URL with parameters appended to those that it has."""
+    def with_query(self, query: Query) -> Url:
+        """Return the URL with parameters appended to those that it has; one with several values, several times."""
         if not query:
             return self
         mark = "?" if "?" not in self.target else "&" if self.target[-1] not in "?&" else ""
-        more = urlencode(query, errors="surrogateescape")
+        more = urlencode(query, doseq=True, errors="surrogateescape")
         return Url(self.scheme, self.host, self.port, f"{self.target}{mark}{more}", self.user)
 
     def login(self) -> tuple[bytes, bytes] | None:

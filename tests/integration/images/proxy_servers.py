@@ -26,6 +26,10 @@ class Proxy:
     tls: ssl.SSLContext | None = None
     refusal: bytes = b""
     silent: bool = False
+    more: bytes = b""
+    """Further headers of the answer to CONNECT."""
+    certificates: list[object] = field(default_factory=list)
+    """What its clients showed."""
     asked: list[str] = field(default_factory=list)
     """Method and target, or host and port."""
     got: list[Got] = field(default_factory=list)
@@ -62,13 +66,15 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         got = await read_request(reader)
         self.got.append(got)
+        if self.tls is not None:
+            self.certificates.append(writer.get_extra_info("peercert") or None)
         self.asked.append(f"{got.method} {got.target}")
         if self.refusal:
             writer.write(self.refusal)
             return
         there, out = await asyncio.open_connection(*self.behind.rsplit(":", 1))
         if got.method == "CONNECT":
-            writer.write(b"HTTP/1.1 200 Go on\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 Go on\r\n" + self.more + b"\r\n")
         else:
             path = "/" + got.target.split("/", 3)[3]
             lines = [f"{got.method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in got.headers.items())]

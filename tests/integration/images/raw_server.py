@@ -95,3 +95,8 @@ def answer(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
 def redirect(location: str, status: int = 307, **more: str) -> bytes:
     """Build a redirect."""
     return answer(status, b"", Location=location, **more)
+
+
+def chunked(*chunks: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
+    """Build a chunked body; ``end`` is its end."""
+    return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + end

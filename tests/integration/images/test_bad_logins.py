@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 
 import pytest
 
-from containerd_client.distribution.registries.credentials import Credentials
+from containerd_client.distribution.registries.credentials import ANONYMOUS, Credentials
 from containerd_client.distribution.values.errors import (
     RegistryUnavailableError,
     UnauthorizedError,
@@ -33,6 +34,61 @@ async def test_a_token_that_is_compressed(client, server):
     server.fallback = lambda got: answer(200, MANIFEST if got.method == "GET" else b"")
     assert await resolved(client, source(server)) == (DIGEST, len(MANIFEST))
     assert server.got[-1].headers["authorization"] == "Bearer tok"
+
+
+async def test_several_scopes(client, server):
+    """Each is a parameter of its own by GET, as the protocol says; by POST they are one text."""
+    scope = "repository:app:pull repository:base:pull"
+    challenge = answer(401, WWW_Authenticate=f'Bearer realm="{server.url}/token?a=b%2F",scope="{scope}"')
+    get = "/token?a=b%2F&scope=repository%3Aapp%3Apull&scope=repository%3Abase%3Apull"
+    server.answers |= {TAG: [challenge], get: answer(200, b'{"token": "tok"}')}
+    server.fallback = lambda got: answer(200, MANIFEST if got.method == "GET" else b"")
+    assert await resolved(client, source(server)) == (DIGEST, len(MANIFEST))
+    assert get in server.targets
+    server.answers |= {TAG: [challenge], "/token?a=b%2F": answer(200, b'{"token": "tok"}')}
+    assert await resolved(client, source(server, LOGIN)) == (DIGEST, len(MANIFEST))
+    posted = next(got for got in server.got if got.method == "POST")
+    assert b"scope=repository%3Aapp%3Apull+repository%3Abase%3Apull" in posted.body
+
+
+@pytest.mark.parametrize("login", [ANONYMOUS, LOGIN])
+async def test_a_login_in_the_address_of_the_token_server(client, server, login):
+    """The registry wrote it there for it; the user's own login takes precedence, and there is one of the two only."""
+    realm = server.url.replace("//", "//pull%40all:pw@") + "/token"
+    server.answers[TAG] = [answer(401, WWW_Authenticate=f'Bearer realm="{realm}"')]
+
+    def respond(got):
+        if got.target.startswith("/token"):
+            return answer(404) if got.method == "POST" else answer(200, b'{"token": "tok"}')
+        return answer(200, MANIFEST if got.method == "GET" else b"")
+
+    server.fallback = respond
+    assert await resolved(client, source(server, login)) == (DIGEST, len(MANIFEST))
+    got = next(got for got in server.got if got.target.startswith("/token") and got.method == "GET")
+    whose = b"jane:geheim" if login else b"pull@all:pw"
+    assert got.headers["authorization"] == "Basic " + base64.b64encode(whose).decode()
+
+
+@pytest.mark.parametrize(("status", "token"), [(400, True), (401, True), (404, True), (405, False), (403, False)])
+async def test_an_identity_token_where_post_is_not_supported(client, server, status, token):
+    """It is the password of a user without a name then, after the same answers as in containerd."""
+    server.answers[TAG] = [answer(401, WWW_Authenticate=f'Bearer realm="{server.url}/token"')]
+
+    def respond(got):
+        if got.target.startswith("/token"):
+            return answer(status) if got.method == "POST" else answer(200, b'{"token": "tok"}')
+        return answer(200, MANIFEST if got.method == "GET" else b"")
+
+    server.fallback = respond
+    where = source(server, Credentials(identity_token="idt-geheim"))
+    if not token:
+        with pytest.raises(UnauthorizedError, match=f"answers {status}") as caught:
+            await client.resolve(where)
+        assert "geheim" not in str(caught.value)
+        return
+    assert await resolved(client, where) == (DIGEST, len(MANIFEST))
+    got = next(got for got in server.got if got.target.startswith("/token") and got.method == "GET")
+    assert got.headers["authorization"] == "Basic " + base64.b64encode(b":idt-geheim").decode()
 
 
 @pytest.mark.parametrize(

@@ -109,8 +109,7 @@ async def test_a_mirror_with_a_page_for_everything(client, upstream):
 async def test_a_server_that_is_its_own_mirror(client):
     """As people write it to give it settings; busy for a moment, it is waited for."""
     async with RawServer(fallback=lambda got: answer(200, IMAGE.manifest if got.method == "GET" else b"")) as server:
-        server.answers["/v2/app/manifests/1?ns=q.io"] = answer(503)
-        server.answers["/v2/app/manifests/1"] = [answer(503, Retry_After="0")] * 2
+        server.answers["/v2/app/manifests/1?ns=q.io"] = [answer(503), *[answer(503, Retry_After="0")] * 2]
         assert (await client.resolve(source(server.address, upstream=server.address))).digest == IMAGE.digest
 
 

@@ -101,6 +101,37 @@ async def test_through_a_proxy_that_speaks_tls(client, clean, tls, authority):
         assert proxy.asked == ["CONNECT r.example:443"]
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_client_certificate_is_not_for_the_proxy(client, clean, tls, authority, scheme):
+    """It goes through the tunnel to its own host, and a proxy that asks for one gets none."""
+    asking = [ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(2)]
+    for context in asking:
+        context.load_cert_chain(*authority.issue("r.example", "DNS:r.example,IP:127.0.0.1"))
+        context.load_verify_locations(authority.certificate)
+        context.verify_mode = ssl.CERT_OPTIONAL
+    for_server, for_proxy = asking
+    for_server.verify_mode = ssl.CERT_REQUIRED
+    certificate, key = authority.issue("client", "")
+    settings = Tls((str(authority.certificate),), ((str(certificate), str(key)),))
+    async with (
+        RawServer(tls=for_server if scheme == "https" else None) as server,
+        Proxy(server.address, tls=for_proxy) as proxy,
+    ):
+        server.answers[PATH] = answer(200, DATA)
+        clean.setenv(f"{scheme.upper()}_PROXY", f"https://{proxy.address}")
+        assert await read(client, source(f"{scheme}://r.example", tls=settings)) == DATA
+        assert proxy.certificates == [None]
+
+
+async def test_long_headers_of_a_proxy(client, clean, tls, authority):
+    """Its answer to CONNECT may have as long ones, and as many, as any other."""
+    async with RawServer(tls=tls) as server, Proxy(server.address) as proxy:
+        proxy.more = f"X-Long: {'x' * 100_000}\r\n".encode() + b"".join(b"X-%d: y\r\n" % n for n in range(500))
+        server.answers[PATH] = answer(200, DATA)
+        clean.setenv("HTTPS_PROXY", f"http://{proxy.address}")
+        assert await read(client, source("https://r.example", tls=Tls((str(authority.certificate),)))) == DATA
+
+
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 async def test_socks(client, clean, tls, authority, scheme):
     """The proxy gets the name, and looks it up itself."""

@@ -14,6 +14,7 @@ from containerd_client.distribution.registries.content_encoding import (
     EncodingError,
     decoded,
     decoded_blob,
+    decoded_document,
     encodings_of,
 )
 
@@ -96,13 +97,34 @@ async def test_a_blob_keeps_its_own_compression(size):
     media_type = "application/vnd.oci.image.layer.v1.tar+gzip"
 
     async def read(data):
-        return b"".join([piece async for piece in decoded_blob(pieces(data, size), ("gzip",), media_type)])
+        result = decoded_blob(pieces(data, size), ("gzip",), media_type, encoded=True)
+        return b"".join([piece async for piece in result])
 
     assert await read(blob) == blob
     assert await read(gzip.compress(blob)) == blob
     plain = os.urandom(20_000)
-    result = decoded_blob(pieces(gzip.compress(plain), size), ("gzip",), "application/vnd.oci.image.layer.v1.tar")
+    tar = "application/vnd.oci.image.layer.v1.tar"
+    result = decoded_blob(pieces(gzip.compress(plain), size), ("gzip",), tar, encoded=False)
     assert b"".join([piece async for piece in result]) == plain
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip", "charset=utf-8", "br, gzip, gzip, gzip"])
+@pytest.mark.parametrize("size", [1, 20, 1 << 20])
+async def test_a_wrong_header(size, encoding):
+    """A header that is not true changes nothing: a document in the clear, and a blob that cannot be decoded, stay."""
+    encodings = encodings_of([encoding])
+    for document in (b'{"token": "x"}', b' \r\n{"a": 1}'):
+        result = decoded_document(pieces(document, size), encodings)
+        assert b"".join([piece async for piece in result]) == document
+    blob = b"plain/" + os.urandom(20_000)
+    result = decoded_blob(pieces(blob, size), encodings, "application/vnd.oci.image.layer.v1.tar", encoded=False)
+    assert b"".join([piece async for piece in result]) == blob
+
+
+async def test_a_blob_of_another_length_is_encoded():
+    """What cannot be decoded then is an error that names it, not a blob of the wrong length."""
+    with pytest.raises(EncodingError, match="'br'"):
+        _ = [piece async for piece in decoded_blob(pieces(b"x", 1), ("br",), "a/tar", encoded=True)]
 
 
 def test_header():

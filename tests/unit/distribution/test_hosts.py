@@ -256,3 +256,18 @@ def test_registries_that_cannot_be(domain):
     """The form of a host is not enough."""
     with pytest.raises(InvalidReferenceError, match="is not the address of a registry"):
         hosts_of(domain)
+
+
+@pytest.mark.parametrize(
+    ("domain", "text", "proxies"),
+    [
+        ("q.io", "", [False]),
+        ("q.io", '[host."https://q.io"]', [False, False]),
+        ("q.io", 'server = "https://cache"\n[host."https://q.io:5000"]', [True, True]),
+        ("docker.io", '[host."https://mirror"]', [True, False]),
+        ("docker.io", 'server = "https://registry-1.docker.io"', [False]),
+    ],
+)
+def test_hosts_that_are_another_server(domain, text, proxies):
+    """As in containerd, the name of the host says so: one of the file may be the registry, its server another one."""
+    assert [host.serves_as_proxy(domain) for host in parse_hosts(text, domain, FILE)] == proxies
