@@ -44,10 +44,12 @@ class Exceptions(Struct, frozen=True):
             return True
         if self.everything:
             return True
-        if address is not None:
-            return any(address.version == one.version and address in one for one in self.networks) or any(
-                address == one and wanted in {"", str(port)} for one, wanted in self.addresses
-            )
+        if address is not None and (
+            any(address.version == one.version and address in one for one in self.networks)
+            or any(address == one and wanted in {"", str(port)} for one, wanted in self.addresses)
+        ):
+            return True
+        # Go compares the end of an address, too, with an entry that is none.
         return any(_covers(name, host) and wanted in {"", str(port)} for name, wanted in self.domains)
 
 
@@ -56,6 +58,9 @@ def proxy_for(url: Url, environment: Mapping[str, str] = os.environ) -> Url | No
     variable, text = _first(environment, _VARIABLES[url.scheme])
     if not text:
         return None
+    if url.scheme == "http" and environment.get("REQUEST_METHOD"):
+        # In a CGI program the variable may be a header of the request, HTTP_PROXY; Go refuses it in the same way.
+        raise ProxyConfigError(f"the environment variable {variable} is not used where REQUEST_METHOD is set (CGI)")
     if parse_exceptions(_first(environment, ("NO_PROXY", "no_proxy"))[1]).bypass(url.host, url.port):
         return None
     return parse_proxy(text, variable)

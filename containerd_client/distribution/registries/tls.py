@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 from containerd_client.distribution.registries.pem import trust_certificates
 from containerd_client.distribution.registries.regular_file import read_regular_file
+from containerd_client.distribution.registries.wire_errors import words_of_openssl
 from containerd_client.distribution.values.errors import HostsConfigError
 
 if TYPE_CHECKING:
     from containerd_client.distribution.registries.hosts import Tls
 
 _CACHE_SIZE = 32
+_CIPHERS = "DEFAULT:!aNULL:!eNULL:!3DES:!DES:!RC4:!SEED:!IDEA:!MD5:!PSK:!SRP:!aDSS:@SECLEVEL=1"
+"""The same with every build of Python. The level allows keys of 1024 bits, as Go does, and no signatures with SHA-1."""
 
 
 class TlsContexts:
@@ -106,6 +109,7 @@ def _context(tls: Tls) -> ssl.SSLContext:
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # set by default from Python 3.13 on
     context.hostname_checks_common_name = False
     context.set_alpn_protocols(("http/1.1",))
+    context.set_ciphers(_CIPHERS)
     if tls.skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -119,11 +123,20 @@ def _context(tls: Tls) -> ssl.SSLContext:
 
 def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
     """Load a client certificate; OpenSSL reads only files, so it receives copies in memory that cannot block it."""
-    pair = _copy(_read(certificate)), _copy(_read(key or certificate))
+    data = _read(certificate), _read(key or certificate)
+    pair = _copy(data[0]), _copy(data[1])
     try:
         # Without a password OpenSSL would ask for the passphrase on the terminal.
         context.load_cert_chain(f"/proc/self/fd/{pair[0]}", f"/proc/self/fd/{pair[1]}", password=b"")
-    except (OSError, ssl.SSLError) as error:
+    except ssl.SSLError as error:
+        if b"ENCRYPTED" in data[1]:
+            raise HostsConfigError(
+                f"{key or certificate}: the key is encrypted, and there is no setting for its password; decrypt it, "
+                f"for example with `openssl pkey`"
+            ) from error
+        said = words_of_openssl(error)
+        raise HostsConfigError(f"{certificate}: holds no matching certificate and key: {said}") from error
+    except OSError as error:
         raise HostsConfigError(f"{certificate}: holds no matching certificate and key: {error}") from error
     finally:
         for one in pair:

@@ -26,6 +26,15 @@ _CLOSED: Final = (
 _NO_TLS: Final = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"}
 _OTHER_NAME: Final = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of openssl
 
+_OLD_TLS: Final = {
+    "LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED",
+    "UNSUPPORTED_PROTOCOL",
+    "TLSV1_ALERT_PROTOCOL_VERSION",
+    "VERSION_TOO_LOW",
+}
+_WEAK: Final = {66, 67, 68}  # X509_V_ERR_EE_KEY_TOO_SMALL, CA_KEY_TOO_SMALL and CA_MD_TOO_WEAK
+_OPENSSL: Final = re.compile(r"\[(?:SSL|X509)(?:: (?P<code>\w+))?\] (?P<words>.*?)(?: \(_ssl\.c:[0-9]+\))?")
+"""The form in which Python shows an error of OpenSSL; the HTTP library keeps of some nothing but this text."""
 _NUMBER: Final = re.compile(r"^\[Errno -?[0-9]+\] ")
 
 
@@ -73,18 +82,36 @@ def _tls_reason(error: ssl.SSLError) -> str:
         said = escaped(error.verify_message.rstrip("."), LONGEST)
         if error.verify_code in _OTHER_NAME:
             return f"its certificate has another name: {said}; use a name that it has"
+        if error.verify_code in _WEAK:
+            return f"its certificate is too weak: {said}; it needs another one"
         return f"its certificate is not trusted: {said}; set `ca` in hosts.toml, or provide HOST/ca.crt"
-    reason = error.reason or ""
+    return _of_openssl(error.reason or "") or _said(error)
+
+
+def _of_openssl(reason: str) -> str:
+    """Return what one of OpenSSL's reasons means; empty for an unknown one."""
     if reason in _NO_TLS:
         return "it does not speak TLS; if it is a registry without, write its address with http:// in hosts.toml"
     if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
         return "it refuses TLS without a client certificate, or with these ciphers; `client` in hosts.toml names one"
-    return f"TLS: {reason.replace('_', ' ').lower()}" if reason else _said(error)
+    if reason in _OLD_TLS:
+        return "it offers only versions of TLS before 1.2, which are not secure"
+    return f"TLS: {reason.replace('_', ' ').lower()}" if reason else ""
+
+
+def words_of_openssl(error: ssl.SSLError) -> str:
+    """Return an error of OpenSSL's without its codes and places."""
+    parts = _OPENSSL.fullmatch(str(error))
+    return escaped(parts["words"] if parts else str(error.reason or error), LONGEST)
 
 
 def _said(error: Exception) -> str:
     """Return the text of an error; the library's errors without one mean that the other side closed the connection."""
     text = _NUMBER.sub("", str(error)) or "the connection was closed by the other side"
+    openssl = _OPENSSL.fullmatch(text)
+    if openssl is not None:
+        reason = openssl["code"] or openssl["words"].upper().replace(" ", "_")
+        text = _of_openssl(reason)
     return escaped(text, LONGEST)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,6 +53,7 @@ def made(tmp_path_factory):
 
 def serving(certificate, key):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
     context.load_cert_chain(certificate, key)
     return RawServer(tls=context)
 
@@ -105,6 +107,19 @@ async def test_a_server_without_alternative_names(client, made):
     """A common name is not looked at, as in Go."""
     async with serving(made.nameless, made.nameless_key) as server:
         assert not await trusted(client, server, made.root, made.middle)
+
+
+async def test_a_key_of_1024_bits(client, tmp_path):
+    """Old appliances have one, and Go accepts it."""
+    certificate, key = tmp_path / "old.crt", tmp_path / "old.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-days", "2", "-subj", "/CN=old"]  # noqa: RUF005
+        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    async with serving(certificate, key) as server:
+        assert await trusted(client, server, certificate)
 
 
 async def test_renewed_files_are_used(client, made, tmp_path):

@@ -54,6 +54,8 @@ def test_which_proxy(environment, url, proxy):
         ("a.b, * ,c", "http://r.io/", True),
         ("*x", "http://r.io/", False),
         ("r.io", "http://r.io/", True),
+        (".3.4", "http://1.2.3.4/", True),
+        ("13.4", "http://1.2.3.4/", False),
         ("r.io", "http://a.r.io/", True),
         ("r.io", "http://xr.io/", False),
         (".r.io", "http://r.io/", False),
@@ -122,6 +124,13 @@ def test_a_bad_proxy_does_not_matter_where_none_is_taken():
     """Loopback and what NO_PROXY names are reached directly whatever the value is."""
     assert chosen("http://127.0.0.1/", {"HTTP_PROXY": "ftp://x"}) is None
     assert chosen("http://r.io/", {"HTTP_PROXY": "ftp://x", "NO_PROXY": "r.io"}) is None
+
+
+def test_in_a_cgi_program():
+    """The variable may be a header of a client's request, so it is refused, as in Go; the one for https cannot be."""
+    with pytest.raises(ProxyConfigError, match="REQUEST_METHOD"):
+        chosen("http://r.io/", BOTH | {"REQUEST_METHOD": "GET"})
+    assert chosen("https://r.io/", BOTH | {"REQUEST_METHOD": "GET"}) == "http://secure:2"
 
 
 def test_login():

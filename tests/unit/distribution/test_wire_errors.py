@@ -6,14 +6,19 @@ import asyncio
 import re
 import shutil
 import ssl
+import subprocess
+import warnings
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
 
-from containerd_client.distribution.registries.hosts import hosts_of
+from containerd_client.distribution.registries.hosts import Tls, hosts_of
 from containerd_client.distribution.registries.registry import RegistryClient, Source
-from containerd_client.distribution.values.errors import RegistryUnavailableError
+from containerd_client.distribution.registries.tls import TlsContexts
+from containerd_client.distribution.registries.wire_errors import as_transfer_errors
+from containerd_client.distribution.values.errors import HostsConfigError, RegistryUnavailableError
 from containerd_client.distribution.values.reference import parse_reference
 from cri_shim.telemetry.span_forward import SpanForward
 from cri_shim.telemetry.tracing import Tracing
@@ -102,6 +107,59 @@ async def test_a_certificate_for_another_name(tmp_path: Path, authority: Authori
         said = await refusal(tmp_path, f"https://localhost:{port}", f'ca = "{authority.certificate}"\n')
     assert said.startswith("cannot connect: its certificate has another name: Hostname mismatch")
     assert "'localhost'" in said
+
+
+async def test_a_server_that_requires_a_client_certificate(tmp_path: Path, authority: Authority) -> None:
+    """With TLS 1.3 the refusal comes after the handshake, as an error of reading."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.certificate))
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_cert_chain(*authority.issue("server"))
+    async with serving(context) as port:
+        said = await refusal(tmp_path, f"https://127.0.0.1:{port}", f'ca = "{authority.certificate}"\n')
+    assert "a client certificate" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required (_ssl.c:2546)",
+            "refuses TLS without",
+        ),
+        ("[SSL] legacy sigalg disallowed or unsupported (_ssl.c:992)", "versions of TLS before 1.2"),
+        ("[SSL: SSLV3_ALERT_BAD_CERTIFICATE] sslv3 alert bad certificate (_ssl.c:2546)", "TLS: sslv3 alert bad"),
+    ],
+)
+def test_the_text_of_openssl_alone(text: str, said: str) -> None:
+    """The HTTP library keeps nothing else of an error that comes after the handshake."""
+    with pytest.raises(RegistryUnavailableError) as caught, as_transfer_errors("HEAD x"):
+        raise aiohttp.ClientOSError(1, text)
+    assert said in str(caught.value)
+    assert "_ssl.c" not in str(caught.value)
+
+
+async def test_a_server_of_old(tmp_path: Path, authority: Authority, with_tls: ssl.SSLContext) -> None:
+    """TLS 1.1 is refused, as by Go."""
+    with_tls.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # this is what is being tested
+        with_tls.minimum_version, with_tls.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    async with serving(with_tls) as port:
+        said = await refusal(tmp_path, f"https://127.0.0.1:{port}", f'ca = "{authority.certificate}"\n')
+    assert said == "cannot connect: it offers only versions of TLS before 1.2, which are not secure"
+
+
+def test_client_certificates_that_cannot_be_used(tmp_path: Path, authority: Authority) -> None:
+    """An encrypted key is said to be one, and the text of OpenSSL is without its places in the source."""
+    certificate, key = authority.issue("client")
+    _, other = authority.issue("other")
+    locked = tmp_path / "locked.key"
+    openssl = ["openssl", "pkey", "-in", str(key), "-aes256", "-passout", "pass:x", "-out", str(locked)]
+    subprocess.run(openssl, check=True, capture_output=True)
+    with pytest.raises(HostsConfigError, match=r"locked\.key: the key is encrypted, and there is no setting"):
+        TlsContexts().of(Tls(client=((str(certificate), str(locked)),)))
+    with pytest.raises(HostsConfigError, match=r"matching certificate and key: key values mismatch$"):
+        TlsContexts().of(Tls(client=((str(certificate), str(other)),)))
 
 
 @pytest.mark.parametrize("scheme", ["http://", "https://"])
