@@ -21,7 +21,6 @@ from containerd_client.distribution.values.errors import (
     DistributionError,
     IncompleteImageError,
     InvalidReferenceError,
-    ManifestError,
 )
 from containerd_client.distribution.values.manifest import Descriptor
 from containerd_client.distribution.values.platforms import host_platform
@@ -29,7 +28,6 @@ from containerd_client.distribution.values.reference import is_digest
 from containerd_client.encoding.clean_text import parse_message
 from cri_shim.concurrency.keyed_locks import KeyedLocks
 from cri_shim.concurrency.pauses import doubling
-from cri_shim.errors import CriError
 from cri_shim.images.names import normal_name
 from cri_shim.images.readings import Readings
 from cri_shim.images.records import (
@@ -41,10 +39,8 @@ from cri_shim.images.records import (
     label_record,
     write_record,
 )
-from cri_shim.images.table import Image, ImageTable
+from cri_shim.images.table import Image, ImageTable, image_of
 from cri_shim.images.unpack import unpack_stored
-from cri_shim.oci.checkpoint_image import is_checkpoint
-from cri_shim.oci.image_config import parse_image_config
 from untrusted import REPLACEMENT
 
 if TYPE_CHECKING:
@@ -156,7 +152,7 @@ class ImageStore:
 
     async def _read(self, name: str, record: images_pb2.Image | None = None) -> None:
         try:
-            await self.refresh(name, record)
+            await self._refresh(name, record)
         except ContainerdError as error:
             self._unread.add(name)
             log.warning("images.unread", name=name, error=str(error))
@@ -198,9 +194,16 @@ class ImageStore:
             log.warning("containerd.event_unreadable", topic=envelope.topic, error=str(error))
             return
         await self._read(event.name)
+        await self._read_mended(self._table.by_name(event.name))
 
-    async def refresh(self, name: str, record: images_pb2.Image | None = None) -> Image | None:
-        """Update memory about ``name`` from containerd; ``record`` is what containerd has just returned, if it has."""
+    async def refresh(self, name: str) -> Image | None:
+        """Update memory about ``name`` from containerd, and about names whose image has become complete with it."""
+        await self._refresh(name)
+        await self._read_mended(self._table.by_name(name))
+        return self._table.by_name(name)
+
+    async def _refresh(self, name: str, record: images_pb2.Image | None = None) -> Image | None:
+        """Update memory about ``name``; ``record`` is what containerd has just returned, if it has."""
         given = record is not None
         with self._readings.of(name) as reading:
             while True:
@@ -216,6 +219,7 @@ class ImageStore:
                     self._broken.pop(name, None)
                 self._table.drop(name)
                 return None
+            self._broken.pop(name, None)
             before = self._table.by_name(name)
             pinned = self._put(record, image)
         moved = not given and (before is None or before.id != image.id)
@@ -224,6 +228,12 @@ class ImageStore:
         elif pinned and not is_pinned(record):
             await label_record(self._client, name, pinned=True)
         return self._table.by_name(name)
+
+    async def _read_mended(self, image: Image | None) -> None:
+        """Read again the names that could not be used and point at this image, which is complete now."""
+        if image is not None and self._broken:
+            for name in [name for name, digest in self._broken.items() if digest == image.target.digest]:
+                await self._read(name)
 
     async def _adopt(self, name: str, image: Image) -> bool:
         """Complete the records of an image that another client brought as ``name``.
@@ -252,7 +262,7 @@ class ImageStore:
 
         The caller holds a lease on the contents. Raises a ContainerdError.
         """
-        image = _image(contents)
+        image = image_of(contents)
         async with self._locks.of(image.id):
             for name in names:
                 pin = pinned or name in self._pinned
@@ -260,6 +270,7 @@ class ImageStore:
                 self._readings.outdate(name)
                 image = self._table.put(name, image, pinned=pin)
         self._unpacked.add((snapshotter, contents.chain_id))
+        await self._read_mended(image)
         return image
 
     async def remove(self, image: Image, ref: str = "") -> None:
@@ -323,6 +334,7 @@ class ImageStore:
             for name in image.references:
                 self._readings.outdate(name)
                 self._table.drop(name)
+                self._broken[name] = image.target.digest
             raise
 
     async def config_document(self, image: Image) -> bytes:
@@ -344,13 +356,12 @@ class ImageStore:
                 absent = await missing_layers(self._client, contents)
                 if absent:
                     raise IncompleteImageError(f"layers {', '.join(absent)} are missing")
-            image = _image(contents)
+            image = image_of(contents)
         except DistributionError as error:
             if self._broken.get(record.name) != record.target.digest:
                 self._broken[record.name] = record.target.digest
                 log.warning("image.skipped", name=record.name, target=record.target.digest, error=str(error))
             return None
-        self._broken.pop(record.name, None)
         return image
 
     # -- memory's side ----------------------------------------------------------------------------------------------
@@ -373,18 +384,3 @@ async def _all_done(work: Iterable[Coroutine[Any, Any, None]]) -> None:
     for outcome in await asyncio.gather(*work, return_exceptions=True):
         if isinstance(outcome, Exception):
             log.warning("images.unread", error=str(outcome))
-
-
-def _image(contents: ImageContents) -> Image:
-    try:
-        config = parse_image_config(contents.config)
-    except CriError as error:
-        raise ManifestError(f"image {contents.id}: {error}") from error
-    return Image(
-        id=contents.id,
-        target=contents.target,
-        chain_id=contents.chain_id,
-        size=contents.size,
-        config=config,
-        checkpoint=any(is_checkpoint(document.data) for document in contents.documents),
-    )

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from containerd_client.distribution.values.errors import ManifestError
 from containerd_client.distribution.values.reference import id_prefix, is_digest
-from cri_shim.errors import InvalidArgumentError
+from cri_shim.errors import CriError, InvalidArgumentError
 from cri_shim.images.names import normal_name, tags_and_digests
-from cri_shim.oci.image_config import ImageConfig
+from cri_shim.oci.checkpoint_image import is_checkpoint
+from cri_shim.oci.image_config import ImageConfig, parse_image_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from containerd_client.distribution.contents import ImageContents
     from containerd_client.distribution.values.manifest import Descriptor
 
 
@@ -133,3 +136,19 @@ class ImageTable:
         )
         self._images[image_id] = image
         return image
+
+
+def image_of(contents: ImageContents) -> Image:
+    """Return the image that these documents describe; raises ManifestError if its configuration cannot be used."""
+    try:
+        config = parse_image_config(contents.config)
+    except CriError as error:
+        raise ManifestError(f"image {contents.id}: {error}") from error
+    return Image(
+        id=contents.id,
+        target=contents.target,
+        chain_id=contents.chain_id,
+        size=contents.size,
+        config=config,
+        checkpoint=any(is_checkpoint(document.data) for document in contents.documents),
+    )

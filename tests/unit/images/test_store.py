@@ -6,10 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from google.protobuf import any_pb2
 from structlog.testing import capture_logs
 
 from containerd_client.api.containerd.services.images.v1 import images_pb2
+from containerd_client.api.containerd.types import types_pb2
 from containerd_client.distribution.contents import read_contents
+from containerd_client.distribution.values.errors import IncompleteImageError
 from containerd_client.distribution.values.manifest import Descriptor
 from containerd_client.distribution.values.platforms import Platform
 from containerd_client.errors import AlreadyExists, Unavailable
@@ -212,6 +215,47 @@ async def test_an_image_that_cannot_be_used_can_be_removed():
     await store.remove_unusable("one:1")
     assert client.records == {}
     await store.remove_unusable("one:1")
+
+
+@pytest.mark.parametrize("by", ["a pull", "another client", "a look"])
+async def test_an_image_that_becomes_complete_is_there_under_all_names(by):
+    """Its blobs come back for one of them, and no event speaks of the others."""
+    client = FakeContainerd()
+    store = store_of(client)
+    image_id = client.add_image(TAG, SECOND)
+    contents = await read_contents(cast("Containerd", client), Descriptor.of(client.records[TAG].target), AMD64)
+    config = client.blobs.pop(image_id)
+    await store.load_all()
+    assert store.list() == ()
+    client.blobs[image_id] = config
+    if by == "a pull":
+        await store.record(contents, (image_id, TAG), "overlayfs")
+    elif by == "another client":
+        event = any_pb2.Any(value=images_pb2.ImageDelete(name=TAG).SerializeToString())
+        await store.on_event(types_pb2.Envelope(namespace=client.namespace, topic="/images/update", event=event))
+    else:
+        await store.refresh(TAG)
+    assert set(store.resolve(image_id).repo_tags) == {TAG, SECOND}
+    assert store.resolve("two:2").id == image_id
+
+
+async def test_an_image_whose_layers_are_gone_is_there_under_all_names_after_a_pull(monkeypatch):
+    """That they are gone is seen when it is to be unpacked."""
+    client = FakeContainerd()
+    store = store_of(client)
+    image_id = client.add_image(TAG, SECOND)
+    await store.load_all()
+    contents = await read_contents(cast("Containerd", client), Descriptor.of(client.records[TAG].target), AMD64)
+
+    async def gone(*_: object) -> None:
+        raise IncompleteImageError("layers are missing")
+
+    monkeypatch.setattr(images, "unpack_stored", gone)
+    with pytest.raises(IncompleteImageError):
+        await store._unpack(store.resolve(image_id), "overlayfs")
+    assert store.list() == ()
+    await store.record(contents, (image_id, TAG), "overlayfs")
+    assert set(store.resolve(image_id).repo_tags) == {TAG, SECOND}
 
 
 async def test_a_pull_and_a_removal_of_one_image_do_not_mix():
