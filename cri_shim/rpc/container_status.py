@@ -9,6 +9,7 @@ from containerd_client import ContainerdError
 from containerd_client.distribution.values.reference import is_digest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.state.stored.go_json import to_go_json
+from cri_shim.state.stored.runtime import shown_runtime_options
 from cri_shim.state.stored.spec import read_spec
 from cri_shim.state.wire import message_or_substitute
 from cri_shim.status_text import status_text
@@ -90,6 +91,7 @@ async def _info(containerd: Containerd, container: Container) -> dict[str, Any]:
             "snapshotKey": record.snapshot_key,
             "snapshotter": record.snapshotter,
             "runtimeType": record.runtime.name,
+            "runtimeOptions": shown_runtime_options(record),
             "runtimeSpec": read_spec(record),
         }
     except (ContainerdError, ValueError) as error:  # the rest of the answer comes from memory

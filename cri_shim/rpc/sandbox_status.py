@@ -16,6 +16,8 @@ from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.rpc import container_status
 from cri_shim.state.stored.go_json import to_go_json
+from cri_shim.state.stored.metadata import sandbox_extension
+from cri_shim.state.stored.runtime import shown_runtime_options
 from cri_shim.state.stored.spec import read_spec
 from cri_shim.sync.lost_namespaces import poll
 
@@ -85,6 +87,7 @@ async def _info(containerd: Containerd, kernel: Kernel, sandbox: Sandbox) -> dic
         "runtimeHandler": sandbox.runtime_handler,
         "config": to_go_json(sandbox.config),
         "cniResult": sandbox.cni_result,
+        "sandboxMetadata": json.loads(sandbox_extension(sandbox).value),
         "trouble": sandbox.unknown_reason,
         "notReadyReason": "" if sandbox.ready else sandbox.unready_reason,
     }
@@ -95,6 +98,7 @@ async def _info(containerd: Containerd, kernel: Kernel, sandbox: Sandbox) -> dic
             "snapshotKey": record.snapshot_key,
             "snapshotter": record.snapshotter,
             "runtimeType": record.runtime.name,
+            "runtimeOptions": shown_runtime_options(record),
             "runtimeSpec": read_spec(record),
         }
     except (ContainerdError, ValueError) as error:  # the rest of the answer comes from memory

@@ -45,6 +45,7 @@ async def test_the_verbose_form(node: Node) -> None:
     assert info["pid"] == node.fake.task(id_).init.pid
     assert info["snapshotKey"] == id_
     assert info["runtimeSpec"]["process"]["args"] == ["sleep", "3600"]
+    assert info["runtimeOptions"] == {}
     node.fake.faults.add("Containers/Get", FaultKind.UNKNOWN, text="the database is locked")
     info = json.loads((await node.client.ContainerStatus(container_id=id_, verbose=True)).info["info"])
     assert "runtimeSpec" not in info

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.unit.fake_node import Node
 
 PINNED = {"sandbox": {"infra": "pinned"}}
+RUNC = {"runtime_type": "io.containerd.runc.v2", "options": {"Root": "/run/runc-of-the-node"}}
+OPTIONS = {"containerd": {"runtimes": {"runc": RUNC}}}
 
 
 async def test_a_ready_pod(node: Node) -> None:
@@ -41,7 +43,10 @@ async def test_a_ready_pod(node: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "infra"), [({}, "pause"), (PINNED, "pinned")], ids=["pause", "pinned"], indirect=["service"]
+    ("service", "infra"),
+    [(OPTIONS, "pause"), (OPTIONS | PINNED, "pinned")],
+    ids=["pause", "pinned"],
+    indirect=["service"],
 )
 async def test_the_verbose_form(infra: str, node: Node) -> None:
     """It has what containerd's plugin tells under the same names."""
@@ -51,6 +56,9 @@ async def test_the_verbose_form(infra: str, node: Node) -> None:
     info = json.loads(answer.info["info"])
     assert (info["infra"], info["processStatus"], info["netNamespaceClosed"]) == (infra, "running", False)
     assert info["runtimeSpec"]["hostname"] or infra == "pinned"
+    assert info["runtimeOptions"] == {"root": "/run/runc-of-the-node"}
+    assert info["sandboxMetadata"]["Version"] == "v1"
+    assert info["sandboxMetadata"]["Metadata"]["ID"] == pod_id
     assert info["notReadyReason"] == ""
 
 
