@@ -6,6 +6,7 @@ holds FIFOs, /dev/shm and network namespaces.
 
 from __future__ import annotations
 
+import os
 import uuid
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,14 @@ from msgspec import Struct
 
 DIRECTORY_LOCKS: Final = ("root.lock", "state.lock")
 """The files that a running daemon locks, both of them in each of its two directories."""
+
+
+def namespace_lock_file(address: str, namespace: str) -> str:
+    """Return the file that a running daemon locks for its pods in a namespace of the containerd at ``address``.
+
+    It is beside containerd's socket, where every daemon finds it whatever its own directories are.
+    """
+    return f"{os.path.realpath(address.removeprefix('unix://'))}.{namespace}.cri-shim.lock"
 
 
 class Paths(Struct, frozen=True):

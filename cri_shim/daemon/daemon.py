@@ -1,8 +1,9 @@
 """Start and stop the daemon, in order.
 
-Start: lock the socket, root and state → containerd client → network, logs → event stream (which reads pods and images)
-→ serve → READY. Stop: refuse new mutations → stop serving within the grace period → operations end or are undone →
-close. Pods keep running: their shims are containerd's children, and the next daemon finds them again.
+Start: lock the socket, root, state and containerd's namespace → containerd client → network, logs → event stream (which
+reads pods and images) → serve → READY. Stop: refuse new mutations → stop serving within the grace period → operations
+end or are undone → close. Pods keep running: their shims are containerd's children, and the next daemon finds them
+again.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import uvloop
 import cri_shim
 from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.daemon import early_signals
-from cri_shim.daemon.endpoint import Endpoint, directory_locks, socket_lock
+from cri_shim.daemon.endpoint import Endpoint, directory_locks, namespace_lock, socket_lock
 from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
 from cri_shim.daemon.reload import Reloader, Reloads
 from cri_shim.daemon.sd_notify import Notifier
@@ -109,6 +110,7 @@ class Daemon:
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(socket_lock(config.socket_path))
             stack.enter_context(directory_locks(paths))
+            stack.enter_context(namespace_lock(config.containerd.address, config.containerd.namespace))
             supervisor = Supervisor()
             node = NodeFacts.read()
             features = await read_features(config, node)

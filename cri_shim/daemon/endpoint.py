@@ -2,7 +2,8 @@
 
 grpc removes any socket that it finds at the path, even one in use, so a second daemon would take it over silently (grpc
 issue 17122). Hence the lock beside it, and an attempt to connect before it is made. Root and state are locked as well,
-because two daemons with different sockets would write each other's logs and statuses.
+because two daemons with different sockets would write each other's logs and statuses. So is the namespace in
+containerd, because each daemon removes snapshots and tasks there that have no record yet (docs/adr/0052).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import structlog
 from cri_shim.doctor.checks import daemons
 from cri_shim.kernel.file_lock import FileLock, HeldError
 from cri_shim.kernel.unix_socket import answers, identity
-from cri_shim.paths import DIRECTORY_LOCKS
+from cri_shim.paths import DIRECTORY_LOCKS, namespace_lock_file
 from cri_shim.tuning.ticks import next_tick
 
 if TYPE_CHECKING:
@@ -66,6 +67,24 @@ def directory_locks(paths: Paths) -> Iterator[None]:
                     stack.enter_context(FileLock(str(directory / name)))
                 except HeldError as error:
                     raise OSError(daemons.used_by_another(directory, key, error.holder)) from error
+        yield
+
+
+@contextlib.contextmanager
+def namespace_lock(address: str, namespace: str) -> Iterator[None]:
+    """Hold a namespace of containerd while the ``with`` block runs; raises OSError when another daemon has it.
+
+    Where the file cannot be made, the daemon goes without this lock: pods matter more.
+    """
+    path = namespace_lock_file(address, namespace)
+    with contextlib.ExitStack() as stack:
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+            stack.enter_context(FileLock(path))
+        except HeldError as error:
+            raise OSError(daemons.pods_of_another(address, namespace, error.holder)) from error
+        except OSError as error:
+            log.warning("daemon.namespace_not_locked", path=path, error=str(error))
         yield
 
 

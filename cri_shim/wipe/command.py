@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from containerd_client import Containerd, ContainerdError, DeadlineExceeded, Unavailable
 from cri_shim.daemon import logging_setup
-from cri_shim.daemon.endpoint import directory_locks, socket_lock
+from cri_shim.daemon.endpoint import directory_locks, namespace_lock, socket_lock
 from cri_shim.daemon.settings import cni_config
 from cri_shim.disk.own_directories import make_own_directories
 from cri_shim.errors import CriError, FailedPreconditionError
@@ -96,6 +96,7 @@ async def _remove(options: argparse.Namespace, config: Config, paths: Paths, bef
     with contextlib.ExitStack() as stack:
         stack.enter_context(socket_lock(config.socket_path))
         stack.enter_context(directory_locks(paths))
+        stack.enter_context(namespace_lock(config.containerd.address, config.containerd.namespace))
         if options.offline:
             errors = await _remove_offline(config, paths, before)
         else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.explorer.http_server import ADDRESS_FILE
+from cri_shim.paths import namespace_lock_file
 from cri_shim.wipe.running_daemon import lock_files
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def own_paths(config: Config, paths: Paths) -> list[Path]:
         paths.shim_calls(),
         *sockets,
         *dict.fromkeys(lock_files(config)),
+        Path(namespace_lock_file(config.containerd.address, config.containerd.namespace)),
     ]
 
 

@@ -1,7 +1,8 @@
 """Which daemon serves with this configuration, and whether there is only one.
 
-A daemon holds locks: one beside its socket, two in each of its directories. /proc/locks names the holders, so nothing
-has to be opened or locked to learn them. The texts for a lock that is held are the daemon's own at its start.
+A daemon holds locks: one beside its socket, two in each of its directories, one beside containerd's socket. /proc/locks
+names the holders, so nothing has to be opened or locked to learn them. The texts for a lock that is held are the
+daemon's own at its start.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from msgspec import Struct
 from cri_shim.doctor.facts.code import Code
 from cri_shim.doctor.facts.files import text_of
 from cri_shim.kernel.unix_socket import answers
-from cri_shim.paths import DIRECTORY_LOCKS
+from cri_shim.paths import DIRECTORY_LOCKS, namespace_lock_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 TWO_DAEMONS = Code(
     "two-daemons",
     "error",
-    "another daemon uses the socket, the root or the state directory",
-    "no other daemon uses socket, root or state",
+    "another daemon uses the socket, the root, the state directory or the namespace in containerd",
+    "no other daemon uses socket, root, state or the namespace in containerd",
 )
 SOCKET_TAKEN = Code(
     "socket-taken",
@@ -40,6 +41,7 @@ NOT_SERVING = Code(
     "daemon-not-serving", "warning", "the daemon runs, and its socket does not answer", "the daemon that runs answers"
 )
 NOT_RUNNING = Code("daemon-not-running", "note", "no daemon runs with this configuration", "the daemon runs")
+_NAMESPACE: Final = "containerd.namespace"
 CODES: Final = (TWO_DAEMONS, SOCKET_TAKEN, NOT_SERVING, NOT_RUNNING)
 
 
@@ -48,9 +50,9 @@ class Held(Struct, frozen=True):
 
     path: str
     key: str
-    """The setting that the lock is about: ``socket_path``, ``root`` or ``state``."""
+    """The setting that the lock is about: ``socket_path``, ``root``, ``state`` or ``containerd.namespace``."""
     place: str
-    """The value of that setting."""
+    """The value of that setting; for a namespace, containerd's address."""
     pid: int = 0
     reason: str = ""
 
@@ -82,12 +84,22 @@ def used_by_another(directory: str | Path, key: str, holder: str) -> str:
     return f"another cri-shim ({holder}) uses {directory}; stop it, or give this one a {key} of its own"
 
 
+def pods_of_another(address: str, namespace: str, holder: str) -> str:
+    """Return the text for a namespace of containerd that another daemon uses."""
+    return (
+        f"another cri-shim ({holder}) has the pods in namespace {namespace} of containerd at {address}; "
+        "stop it, or use another containerd.namespace"
+    )
+
+
 def read_daemons(config: Config, place: Place) -> Daemons:
     """Find the holders of the locks. Blocks."""
     table = text_of(place.proc / "locks") or ""
     files = [(f"{config.socket_path}.lock", "socket_path", config.socket_path)]
     for key, directory in (("root", config.root), ("state", config.state)):
         files += [(f"{directory}/{name}", key, directory) for name in DIRECTORY_LOCKS]
+    address, namespace = config.containerd.address, config.containerd.namespace
+    files.append((namespace_lock_file(address, namespace), _NAMESPACE, address))
     locks = tuple(_held(place, table, *file) for file in files)
     return Daemons(locks, answers(str(place.at(config.socket_path))))
 
@@ -136,8 +148,11 @@ def judge_daemons(daemons: Daemons, config: Config, place: Place) -> Iterator[Ou
     unreadable = [lock.reason for lock in daemons.locks if lock.reason]
     others: Sequence[Held] = [lock for lock in daemons.locks if lock.pid and lock.pid != serving]
     for lock in {(lock.pid, lock.key): lock for lock in others}.values():
+        holder = f"process {lock.pid}"
         yield TWO_DAEMONS.report(
-            used_by_another(lock.place, lock.key, f"process {lock.pid}"),
+            pods_of_another(lock.place, config.containerd.namespace, holder)
+            if lock.key == _NAMESPACE
+            else used_by_another(lock.place, lock.key, holder),
             "see which configuration each process was started with:",
             f"$ ps -o pid,args -p {','.join(map(str, sorted({serving, lock.pid} - {0})))}",
         )

@@ -42,6 +42,27 @@ async def test_two_daemons_never_share_a_directory(lab, tmp_path, own):
     assert (await lab.client.Version()).runtime_api_version == "v1"
 
 
+@pytest.mark.parametrize("way", ["the address", "a link", "a link to the directory"])
+async def test_two_daemons_never_share_a_namespace(lab, tmp_path, way):
+    """With everything else of its own, the second would clear the first one's half-made pods out of containerd."""
+    address = Path(lab.containerd.address)
+    if way == "a link":
+        (tmp_path / "link").symlink_to(address)
+        address = tmp_path / "link"
+    elif way == "a link to the directory":
+        (tmp_path / "link").symlink_to(address.parent)
+        address = tmp_path / "link" / address.name
+    own = {"socket_path": str(tmp_path / "s"), "root": str(tmp_path / "root"), "state": str(tmp_path / "state")}
+    settings = merged(lab.bridge.configuration() | own, {"containerd": {"address": str(address)}})
+    (tmp_path / "toml").write_text(toml(settings))
+    command = [*program(), "serve", "--config", str(tmp_path / "toml")]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert f"another cri-shim (process {lab.bridge.daemon.pid}) has the pods in namespace k8s.io" in done.stderr
+    assert "use another containerd.namespace" in done.stderr
+    assert (await lab.client.Version()).runtime_api_version == "v1"
+
+
 @pytest.mark.parametrize("own", ["root", "state"])
 async def test_one_daemons_root_is_not_anothers_state(lab, tmp_path, own):
     """Each clears its directories of what it has no record of."""

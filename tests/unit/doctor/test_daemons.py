@@ -7,8 +7,9 @@ import os
 import socket
 
 import pytest
+from structlog.testing import capture_logs
 
-from cri_shim.daemon.endpoint import directory_locks, socket_lock
+from cri_shim.daemon.endpoint import directory_locks, namespace_lock, socket_lock
 from cri_shim.doctor.checks import daemons
 from cri_shim.doctor.checks.daemons import Daemons, Held, judge_daemons, read_daemons
 from cri_shim.doctor.facts.place import Place
@@ -20,7 +21,10 @@ PLACE = Place()
 
 
 def config_at(directory):
-    return config_of(f'socket_path = "{directory}/s.sock"\nroot = "{directory}/root"\nstate = "{directory}/state"\n')
+    return config_of(
+        f'socket_path = "{directory}/s.sock"\nroot = "{directory}/root"\nstate = "{directory}/state"\n'
+        f'[containerd]\naddress = "{directory}/c.sock"\n',
+    )
 
 
 @pytest.fixture
@@ -65,6 +69,30 @@ def test_a_daemon_that_holds_only_our_root_is_another_one(tmp_path, directories)
         outcomes = judged(config_at(tmp_path))
     assert reported(outcomes) == {"two-daemons": "error"}
     assert findings(outcomes)[0].what == daemons.used_by_another(directories.root, "root", f"process {os.getpid()}")
+
+
+def test_a_daemon_that_holds_only_our_namespace_is_another_one(tmp_path, directories):
+    config = config_at(tmp_path)
+    with namespace_lock(config.containerd.address, "k8s.io"):
+        outcomes = judged(config)
+    assert reported(outcomes) == {"two-daemons": "error"}
+    what = findings(outcomes)[0].what
+    assert what == daemons.pods_of_another(f"{tmp_path}/c.sock", "k8s.io", f"process {os.getpid()}")
+
+
+def test_a_namespace_is_locked_by_one_at_a_time(tmp_path):
+    """By whatever way it reaches containerd's socket; other namespaces are free, and where no file can be made, all."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    with namespace_lock(f"{tmp_path}/c.sock", "k8s.io"):
+        for address in (f"{tmp_path}/c.sock", f"unix://{tmp_path}/c.sock", f"{tmp_path}/link/c.sock"):
+            with pytest.raises(OSError, match="has the pods in namespace"), namespace_lock(address, "k8s.io"):
+                pass
+        with namespace_lock(f"{tmp_path}/c.sock", "other"):
+            pass
+    (tmp_path / "file").touch()
+    with capture_logs() as logs, namespace_lock(f"{tmp_path}/file/c.sock", "k8s.io"):
+        pass
+    assert [each["event"] for each in logs] == ["daemon.namespace_not_locked"]
 
 
 def test_two_daemons_with_one_state_are_reported_with_their_processes():
