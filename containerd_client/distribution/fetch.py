@@ -59,6 +59,8 @@ STORED = "sha256:"
 FRUITLESS = 6
 """Consecutive attempts without a single byte after which the fetch of a blob may be given up."""
 CLEAN_UP_SECONDS = 10.0
+LEFT = ""
+"""The sender of what an interrupted pull left; it may be from any host."""
 MOST_URLS = 8
 """Number of URLs outside the registry that are tried for one layer."""
 LONGEST_PAUSE = 120.0
@@ -181,6 +183,7 @@ class Fetcher:
         done = False
         ours = False
         served_by = ""
+        sent_by: set[str] = set()
         try:
             while not done:
                 try:
@@ -188,15 +191,18 @@ class Fetcher:
                     async with self._client.content.writer(ref, size=wanted.size, expected=wanted.digest) as writer:
                         ours = True
                         if not writer.exists:
-                            served_by = await self._stream(source, wanted, writer, rank)
+                            if writer.offset:
+                                sent_by.add(LEFT)
+                            served_by = await self._stream(source, wanted, writer, rank, sent_by)
                             await self._commit(wanted, writer, labels)
                         existed = writer.exists
                     done = not existed or await self._labelled(wanted, labels)
                 except CorruptBlobError as error:
                     before = source, wanted
-                    source, wanted = _upstream_alone(source, wanted)
-                    if (source, wanted) == before:
+                    source, wanted = _others(source, wanted, sent_by)
+                    if not source.hosts or ((source, wanted) == before and LEFT not in sent_by):
                         raise
+                    sent_by.clear()
                     log.warning("%s; it is fetched again from %s", error, source.hosts[0].base)
                     await self._abort(ref)
                 except Unavailable as error:
@@ -219,8 +225,11 @@ class Fetcher:
             async with progress.within("containerd does not commit it"):
                 await writer.commit(wanted.size, wanted.digest, labels=dict(labels))
 
-    async def _stream(self, source: Source, wanted: Descriptor, writer: Writer, rank: int) -> str:
-        """Fill the ingest to its full length; return the URL of the host that sent the last byte."""
+    async def _stream(self, source: Source, wanted: Descriptor, writer: Writer, rank: int, sent_by: set[str]) -> str:
+        """Fill the ingest to its full length; return the URL of the host that sent the last byte.
+
+        The URLs of all that sent some are added to ``sent_by``.
+        """
         if writer.offset > wanted.size:
             await writer.truncate()
         served_by = ""
@@ -240,6 +249,7 @@ class Fetcher:
                     source, wanted, offset=before, host=host, read_timeout=limits.progress_timeout / 2 or None
                 ) as body:
                     served_by = body.served_by
+                    sent_by.add(served_by)
                     await copy.run(body.chunks)
             except TransferError as error:
                 pause, failure = error.wait if hosts.is_last(host) else 0.0, str(error)
@@ -295,10 +305,16 @@ class Fetcher:
         return float(min(pause, LONGEST_PAUSE) * random.uniform(1.0, 1.2))  # noqa: S311 - jitter
 
 
-def _upstream_alone(source: Source, wanted: Descriptor) -> tuple[Source, Descriptor]:
-    """Return both without the mirrors and URLs that may have sent wrong bytes, leaving the registry itself."""
+def _others(source: Source, wanted: Descriptor, sent_by: set[str]) -> tuple[Source, Descriptor]:
+    """Return both without the hosts and URLs that may have sent wrong bytes; no hosts mean that none is left.
+
+    If several hosts have sent parts of the blob, the registry itself may have sent good ones, and gets another chance.
+    """
     serving = tuple(one for one in source.hosts if PULL in one.capabilities)
-    return replace(source, hosts=serving[-1:]), structs.replace(wanted, urls=())
+    others = tuple(one for one in serving if one.base not in sent_by)
+    if len(sent_by) > 1 and not others:
+        others = serving[-1:]
+    return replace(source, hosts=others), structs.replace(wanted, urls=())
 
 
 @contextmanager

@@ -7,6 +7,7 @@ strips that code only, and any other would hide the word.
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -71,13 +72,14 @@ _OF_CONTAINERD: dict[type[ContainerdError], type[CriError]] = {
     # image.
     ContainerdError: FailedPreconditionError,
 }
+_ADDRESS = re.compile(r"(https?://)(?:[^\s/?#\"'@]*@)?([^\s?#\"']*)(?:[?#][^\s\"']*)?")
 LONGEST = 2048
 """The most characters of an error's text, which may hold the messages of several hosts."""
 
 
 def cri_error(error: DistributionError, what: str, secrets: Iterable[str] = ()) -> CriError:
     """Return the error to answer with; ``what`` ("pull image X") names what failed."""
-    words = shorten(encodable(strike_out(str(error), secrets)), LONGEST)
+    words = shorten(encodable(without_signatures(strike_out(str(error), secrets))), LONGEST)
     if isinstance(error, InvalidReferenceError):
         return InvalidArgumentError(words)
     text = f"{what}: {words}"
@@ -91,13 +93,21 @@ def cri_error(error: DistributionError, what: str, secrets: Iterable[str] = ()) 
     return next(_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS)(text)
 
 
-def containerd_error(error: ContainerdError, what: str) -> CriError:
+def containerd_error(error: ContainerdError, what: str, secrets: Iterable[str] = ()) -> CriError:
     """Return the error to answer with if containerd refuses a part of a pull."""
-    words = shorten(encodable(f"containerd: {error}"), LONGEST)
+    words = shorten(encodable(without_signatures(strike_out(f"containerd: {error}", secrets))), LONGEST)
     full = node_error_in(words) if isinstance(error, Unknown) else None
     if full is not None:
         return type(full)(f"{what}: {full}")
     return next(_OF_CONTAINERD[kind] for kind in type(error).__mro__ if kind in _OF_CONTAINERD)(f"{what}: {words}")
+
+
+def without_signatures(text: str) -> str:
+    """Return the text with its web addresses reduced to what may be shown: without user, query and fragment.
+
+    containerd, if it pulls, shows whole addresses of redirects, and storage signs its links in the query.
+    """
+    return _ADDRESS.sub(r"\1\2", text)
 
 
 @contextmanager
@@ -108,4 +118,4 @@ def as_cri_errors(what: str, secrets: Iterable[str] = ()) -> Iterator[None]:
     except DistributionError as error:
         raise cri_error(error, strike_out(what, secrets), secrets) from error
     except ContainerdError as error:
-        raise containerd_error(error, strike_out(what, secrets)) from error
+        raise containerd_error(error, strike_out(what, secrets), secrets) from error

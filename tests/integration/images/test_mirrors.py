@@ -12,6 +12,7 @@ from containerd_client.distribution.registries.hosts import Host
 from containerd_client.distribution.registries.registry import RegistryClient, Source
 from containerd_client.distribution.values.errors import ManifestError, NotInRegistryError, RegistryUnavailableError
 from containerd_client.distribution.values.manifest import Descriptor
+from containerd_client.distribution.values.media_types import ingest_ref
 from containerd_client.distribution.values.reference import parse_reference
 from lab.images import OCI_LAYER_PLAIN, Tree, build_image
 from lab.registry import free_port
@@ -143,3 +144,34 @@ async def test_whole_pulls(containerd, upstream, tmp_path, fault):
             assert len(mirror.asked) == 1
         if fault == "blobs":
             assert sum(mirror.count(layer.digest) for layer in image.layers) <= len(image.layers)
+
+
+@pytest.mark.root
+async def test_a_mirror_with_wrong_bytes_and_another_with_the_right_ones(containerd, tmp_path):
+    """Only the one that sent them is left out, where the registry itself is away."""
+    image = build_image(*(Tree().file(f"f{n}", os.urandom(5000)).layer(OCI_LAYER_PLAIN) for n in range(2)))
+    lies = {layer.digest: bytes(len(layer.blob)) for layer in image.layers}
+    with FaultyRegistry({"app:1": image}, lies=lies) as wrong, FaultyRegistry({"app:1": image}) as right:
+        (tmp_path / "q.io").mkdir()
+        text = f'server = "http://127.0.0.1:{free_port()}"\n'
+        text += "".join(f'[host."http://{one.address}"]\n' for one in (wrong, right))
+        (tmp_path / "q.io/hosts.toml").write_text(text)
+        async with parts_of(containerd, f"test-mirrors-{next(NAMES)}", config_path=str(tmp_path)) as parts:
+            async with asyncio.timeout(15):
+                assert (await parts.puller.pull("q.io/app:1")).id == image.id
+        assert all(wrong.count(layer.digest) == right.count(layer.digest) == 1 for layer in image.layers)
+
+
+@pytest.mark.root
+async def test_wrong_bytes_of_an_interrupted_pull(containerd, upstream):
+    """The registry is not blamed for what was there before: the layer is fetched from the beginning."""
+    image = build_image(Tree().file("f", os.urandom(5000)).layer(OCI_LAYER_PLAIN))
+    layer = image.layers[0]
+    upstream.images = {"app:1": image}
+    async with parts_of(containerd, f"test-mirrors-{next(NAMES)}") as parts:
+        content = parts.containerd.content
+        ref = ingest_ref(layer.media_type, layer.digest)
+        async with content.writer(ref, size=len(layer.blob), expected=layer.digest) as writer:
+            await writer.write(bytes(1000))
+        assert (await parts.puller.pull(f"{upstream.address}/app:1")).id == image.id
+    assert [one.offset for one in upstream.asked if layer.digest in one.path] == [1000, 0]

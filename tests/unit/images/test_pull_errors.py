@@ -87,6 +87,21 @@ def test_what_containerd_refuses_names_the_image(error, code):
     assert str(caught.value).startswith(f"pull image 'x': containerd: {error}")
 
 
+@pytest.mark.parametrize("kind", [containerd.Unknown, containerd.NotFound, errors.NotInRegistryError])
+def test_containerds_words_hold_no_secrets(kind):
+    """It shows signed addresses whole, and repeats what a server has said."""
+    said = (
+        'failed to copy: Get "https://me:pw-geheim@storage.example/a%2Fb?sig=geheim#geheim": 403, '
+        "http://r.example:5000/v2/x: you sent pass-geheim"
+    )
+    error = kind("Transfer/Transfer", said) if issubclass(kind, containerd.ContainerdError) else kind(said)
+    with pytest.raises(CriError) as caught, as_cri_errors("pull image 'x'", ["pass-geheim"]):
+        raise error
+    assert "geheim" not in str(caught.value)
+    shown = 'Get "https://storage.example/a%2Fb": 403, http://r.example:5000/v2/x: you sent [secret]'
+    assert str(caught.value).endswith(shown)
+
+
 def test_a_layer_that_fills_the_disk():
     """It is the disk's fault and not the layer's."""
     with pytest.raises(CriError, match="left on device; free space") as caught, as_cri_errors("pull image 'x'"):
