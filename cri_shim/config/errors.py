@@ -25,8 +25,12 @@ class Problem:
 
 
 class ConfigError(Exception):
-    """A configuration that cannot be used; ``problems`` has at least one entry, in the order of the file."""
+    """A configuration that cannot be used; ``problems`` has at least one entry, in the order of the file.
 
-    def __init__(self, problems: list[Problem]) -> None:
+    ``denied`` says that this user may not read the file, so that its content is unknown and not wrong.
+    """
+
+    def __init__(self, problems: list[Problem], *, denied: bool = False) -> None:
         self.problems = tuple(sorted(problems))
+        self.denied = denied
         super().__init__("\n".join(map(str, self.problems)))

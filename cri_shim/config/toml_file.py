@@ -42,7 +42,8 @@ def load(path: Path | str | None = None, *, flags: Sequence[Flag] = ()) -> Confi
             raise ConfigError([Problem(str(wanted), 0, "", "file not found")]) from None
         text, source = "", ""
     except OSError as error:
-        raise ConfigError([Problem(str(wanted), 0, "", f"cannot be read: {error.strerror}")]) from None
+        problem = Problem(str(wanted), 0, "", f"cannot be read: {error.strerror}")
+        raise ConfigError([problem], denied=isinstance(error, PermissionError)) from None
     return replace(parse(text, str(wanted), flags=flags), source=source)
 
 

@@ -58,7 +58,7 @@ def _outcomes(
     try:
         config = settings(options)
     except ConfigError as error:
-        return examine_mistakes(error), False
+        return examine_mistakes(error, Place.here()), False
     examination, stalled = examine_within_time(config, Place.here(), network=options.network)
     return examination.outcomes, stalled
 

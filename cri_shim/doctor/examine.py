@@ -32,7 +32,7 @@ from cri_shim.doctor.codes import CODES
 from cri_shim.doctor.containerd_answers import ask
 from cri_shim.doctor.examination import Examination
 from cri_shim.doctor.facts.kubelet_settings import read_kubelet
-from cri_shim.doctor.facts.programs import own_path, path_of_process, search
+from cri_shim.doctor.facts.programs import path_of_process, search, usual_path
 from cri_shim.kernel.mountinfo import mount_of, read_mountinfo
 from cri_shim.oci.node_facts import NodeFacts
 from cri_shim.paths import Paths
@@ -44,17 +44,15 @@ if TYPE_CHECKING:
     from cri_shim.doctor.facts.place import Place
 
 _LOGS: Final = "/var/log/pods"
-_SBIN: Final = ("/usr/sbin", "/sbin")
-"""Where iptables and criu are, and which a user's PATH lacks."""
 
 
-def examine_mistakes(error: ConfigError) -> list[Outcome]:
+def examine_mistakes(error: ConfigError, place: Place) -> list[Outcome]:
     """Return the outcomes for a configuration that cannot be used: its mistakes, and nothing else."""
     examination = Examination()
-    examination.check(configuration.CODES, lambda: configuration.judge_configuration(error))
+    examination.check(configuration.CODES, lambda: configuration.judge_configuration(error, place))
     examination.skip(
         (code for code in CODES if code not in configuration.CODES),
-        "the configuration says what to check, and is invalid",
+        f"the configuration says what to check, and {'cannot be read' if error.denied else 'is invalid'}",
     )
     return examination.outcomes
 
@@ -96,13 +94,13 @@ async def examine(config: Config, place: Place, examination: Examination, *, net
     )
     examination.check(
         security_modules.CODES,
-        lambda: security_modules.judge_modules(security_modules.read_modules(node, own_path(), place), config, place),
+        lambda: security_modules.judge_modules(security_modules.read_modules(node, usual_path(), place), config, place),
     )
     _limits(examination, place, daemon, answers.socket.pid)
     remains.check(examination, answers, daemon_runs=bool(daemon))
     examination.check(clock.CODES, lambda: clock.judge_clock(clock.read_clock()))
     examination.reading(checkpoints.NO_CRIU)
-    criu = search("criu", (*own_path(), *_SBIN), place)
+    criu = search("criu", usual_path(), place)
     answer = await checkpoints.read_criu(criu)
     examination.check(checkpoints.CODES, lambda: checkpoints.judge_criu(criu, answer))
 
@@ -173,7 +171,7 @@ async def _networks(examination: Examination, config: Config, place: Place, daem
         examination.check(
             plugin_codes, lambda: cni_programs.judge_plugins(networks, programs, directories_of_plugins, place)
         )
-    path = (path_of_process(daemon, place) if daemon else None) or (*own_path(), *_SBIN)
+    path = (path_of_process(daemon, place) if daemon else None) or usual_path()
     examination.reading(cni_programs.NO_IPTABLES)
     packet_filter = await cni_programs.read_filter(place, path)
     examination.check(

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
     from cri_shim.config import ConfigError
     from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
 
 INVALID = Code("config-invalid", "error", "the configuration has a mistake", "the configuration is valid")
 CODES: Final = (INVALID,)
 
 
-def judge_configuration(error: ConfigError) -> Iterator[Outcome]:
-    """Report each mistake."""
+def judge_configuration(error: ConfigError, place: Place) -> Iterator[Outcome]:
+    """Report each mistake; what this user may not read is unknown."""
+    if error.denied:
+        yield INVALID.unknown(str(error), place.sudo())
+        return
     for problem in error.problems:
         where = f"in line {problem.line} of {problem.source}" if problem.line else f"at {problem.source}"
         is_file = not problem.source.startswith("--")

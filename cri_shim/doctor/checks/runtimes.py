@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from cri_shim.doctor.facts.code import Code
-from cri_shim.doctor.facts.programs import Searched, folder_of_program, own_path, path_of_process, search
+from cri_shim.doctor.facts.programs import Searched, folder_of_program, path_of_process, search, usual_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,6 +49,8 @@ class Programs(Struct, frozen=True):
     directories: tuple[str, ...]
     containerds: bool
     """Whether the directories are containerd's; if not, they are this process's, and it may have others."""
+    hidden: bool = False
+    """Whether this user may not see containerd's."""
 
 
 def shim_of(runtime_type: str) -> str:
@@ -60,10 +62,12 @@ def shim_of(runtime_type: str) -> str:
 def read_programs(config: Config, place: Place, containerd: int) -> Programs:
     """Search the programs of all handlers; ``containerd`` is its process, 0 if unknown. Blocks."""
     theirs = path_of_process(containerd, place) if containerd else None
-    directories = own_path() if theirs is None else theirs
+    directories = usual_path() if theirs is None else theirs
     beside = folder_of_program(containerd, place) if containerd else ""
     handlers = tuple(_programs(handler, directories, beside, place) for handler in config.containerd.runtimes.values())
-    return Programs(handlers, directories, theirs is not None)
+    return Programs(
+        handlers, directories, theirs is not None, bool(containerd) and theirs is None and not place.is_root
+    )
 
 
 def _programs(handler: RuntimeHandler, directories: Sequence[str], beside: str, place: Place) -> HandlerPrograms:
@@ -80,17 +84,21 @@ def judge_programs(programs: Programs, place: Place) -> Iterator[Outcome]:
     whose = "containerd's PATH" if programs.containerds else "this shell's PATH (containerd's could not be read)"
     where = f"{whose}: {', '.join(programs.directories) or 'which is empty'}"
     for each in programs.handlers:
-        if each.shim.forbidden:
-            yield SHIM_MISSING.unknown(f"runtime handler {each.handler}: {each.shim.obstacle}", place.sudo())
+        if each.shim.forbidden or (programs.hidden and not each.shim.path):
+            obstacle = _obstacle(each.shim, each.shim_name, where)
+            yield SHIM_MISSING.unknown(f"runtime handler {each.handler}: {obstacle}", place.sudo())
         elif not each.shim.path:
             yield SHIM_MISSING.report(
                 f"runtime handler {each.handler}: {_obstacle(each.shim, each.shim_name, where)}",
                 *_install(each.shim_name, "containerd"),
                 f"or set containerd.runtimes.{each.handler}.runtime_path in the configuration to a shim that exists",
             )
-        if each.runtime is not None and each.runtime.forbidden:
-            yield RUNTIME_MISSING.unknown(f"runtime handler {each.handler}: {each.runtime.obstacle}", place.sudo())
-        elif each.runtime is not None and not each.runtime.path:
+        if each.runtime is None or each.runtime.path:
+            continue
+        if each.runtime.forbidden or programs.hidden:
+            obstacle = _obstacle(each.runtime, each.runtime_name, where)
+            yield RUNTIME_MISSING.unknown(f"runtime handler {each.handler}: {obstacle}", place.sudo())
+        else:
             yield RUNTIME_MISSING.report(
                 f"runtime handler {each.handler}: {_obstacle(each.runtime, each.runtime_name, where)}",
                 *_install(each.runtime_name, _PACKAGES.get(each.runtime_name, "")),

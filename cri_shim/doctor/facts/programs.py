@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.doctor.facts.place import Place
+
+
+_OF_SERVICES: Final = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+"""What systemd puts into PATH where a unit has none (systemd.exec(5))."""
 
 
 class Searched(Struct, frozen=True):
@@ -58,9 +62,9 @@ def path_of_process(pid: int, place: Place) -> tuple[str, ...] | None:
     return directories_in(variables["PATH"]) if "PATH" in variables else None
 
 
-def own_path() -> tuple[str, ...]:
-    """Return the directories of this process's PATH."""
-    return directories_in(os.environ.get("PATH", ""))
+def usual_path() -> tuple[str, ...]:
+    """Return the directories of this process's PATH, then those that services have: a user's PATH has no sbin."""
+    return tuple(dict.fromkeys((*directories_in(os.environ.get("PATH", "")), *_OF_SERVICES)))
 
 
 def directories_in(path: str) -> tuple[str, ...]:

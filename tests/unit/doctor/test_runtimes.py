@@ -107,6 +107,19 @@ def test_without_containerds_environment_our_own_path_is_named(tmp_path):
     assert "this shell's PATH" in findings(outcomes)[0].what
 
 
+def test_a_user_who_may_not_see_containerds_path(node, monkeypatch):
+    """What is on no directory that services have may still be on containerd's; what is there, is there."""
+    monkeypatch.setenv("PATH", "/usr/bin")
+    install(node, "/usr/sbin/runc", "/theirs/bin/containerd-shim-runc-v2")
+    monkeypatch.setattr("cri_shim.doctor.facts.programs.text_of", forbidden)
+    user = Place(root=node.root, uid=1000)
+    assert reported(judged(user)) == {"shim-missing": "unknown"}
+
+
+def forbidden(path):
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+
 def test_names_of_shims():
     assert shim_of("io.containerd.runc.v2") == "containerd-shim-runc-v2"
     assert shim_of("io.containerd.kata.v2") == "containerd-shim-kata-v2"

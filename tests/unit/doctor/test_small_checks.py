@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from cri_shim.config import ConfigError, parse
+from cri_shim.config import ConfigError, load, parse
 from cri_shim.doctor.checks.checkpoints import judge_criu, read_criu
 from cri_shim.doctor.checks.clock import Clock, judge_clock, read_clock
 from cri_shim.doctor.checks.configuration import judge_configuration
@@ -127,7 +128,19 @@ async def test_a_registry_that_does_not_answer_is_an_obstacle(image):
 def test_mistakes_of_the_configuration():
     with pytest.raises(ConfigError) as raised:
         parse('log_level = "loud"\nnonsense = 1\n', "/etc/cri-shim/config.toml")
-    outcomes = list(judge_configuration(raised.value))
+    outcomes = list(judge_configuration(raised.value, PLACE))
     assert [finding.code for finding in findings(outcomes)] == ["config-invalid", "config-invalid"]
     assert findings(outcomes)[0].what.startswith("/etc/cri-shim/config.toml:1: log_level")
     assert "$ cri-shim config check /etc/cri-shim/config.toml" in findings(outcomes)[0].remedy
+
+
+def test_a_configuration_that_this_user_may_not_read(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("cri_shim.config.toml_file.read_text", refuse)
+    with pytest.raises(ConfigError) as raised:
+        load(tmp_path / "config.toml")
+    outcomes = list(judge_configuration(raised.value, Place(uid=1000)))
+    assert reported(outcomes) == {"config-invalid": "unknown"}
+    assert findings(outcomes)[0].what.endswith("cannot be read: Permission denied")
