@@ -1,8 +1,7 @@
 """StartContainer: start the process of a container that was created.
 
 Only a CREATED container can be started. The log's reader exists before the process does, and the exit arrives as an
-event. A start that fails makes the container EXITED with code 128 and reason StartError, which the kubelet shows to the
-user. The status is drafted on disk before the process runs, so that a full disk fails the start and not a later step.
+event. What the container is after a start that failed: :mod:`cri_shim.lifecycle.container.failed_start`. The status is drafted on disk before the process runs, so that a full disk fails the start and not a later step.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from cri_shim.concurrency.rollback import Rollback
 from cri_shim.disk.status_file import draft_status, keep_draft
 from cri_shim.errors import CriError, FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.container.failed_start import start_failed
 from cri_shim.lifecycle.container.id_mapping import mapped_for
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.sandbox.background_start import wait_background_start
@@ -26,7 +26,6 @@ from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.oci.annotations import SHIM_GROUP
 from cri_shim.os_errors import cri_error_of
-from cri_shim.state.containers import exited
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
@@ -34,10 +33,6 @@ if TYPE_CHECKING:
     from cri_shim.state.containers import Container
     from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
-    from cri_shim.sync.exits import Exits
-
-START_ERROR_CODE = 128
-START_ERROR = "StartError"
 
 
 async def start_container(service: Service, request: cri.StartContainerRequest) -> cri.StartContainerResponse:
@@ -61,11 +56,11 @@ async def _start(service: Service, id_: str) -> None:
             pid, started_at = await _run(service, container)
         except OSError as error:
             refused = cri_error_of(error)
-            why = f"container {id_} cannot be started: {refused}"
-            _failed(service.containers, service.exits, id_, why)
-            raise type(refused)(why) from error
+            named = type(refused)(f"container {id_} cannot be started: {refused}")
+            start_failed(service, id_, named)
+            raise named from error
         except (CriError, ContainerdError) as error:
-            _failed(service.containers, service.exits, id_, str(error))
+            start_failed(service, id_, error)
             raise
         finally:
             service.containers.update(id_, lambda c: c.replace(starting=False))
@@ -142,9 +137,3 @@ def _served_with(sandbox: Sandbox, container: Container) -> str:
     alone = sandbox.pinned is not None or SHIM_GROUP in container.config.annotations
     return "" if alone else sandbox.id
 
-
-def _failed(containers: Index[Container], exits: Exits, id_: str, message: str) -> None:
-    if containers.get(id_).unknown_reason:
-        return  # the start could not be undone: the state stays unknown until the end is seen
-    containers.update(id_, exited(START_ERROR_CODE, time.time_ns(), reason=START_ERROR, message=message))
-    exits.write_status(id_)

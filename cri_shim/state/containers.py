@@ -67,6 +67,10 @@ class Container(Struct, frozen=True):
     status_unread: bool = False
     """Its status file could not be read; until it has been, the state of its task proves nothing about its status."""
 
+    undo_pending: bool = False
+    """A start of it failed and could not be undone; the undo is tried again, and until it succeeds the state of its task
+    proves nothing about it."""
+
     @property
     def state(self) -> cri.ContainerState.ValueType:
         """The CRI state, derived from the times."""
@@ -134,7 +138,7 @@ def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Cal
         if container.status.finished_at and not container.unknown_reason:
             return container
         named = reason or (COMPLETED if code == 0 else OOM_KILLED if container.oom_killed else ERROR)
-        return container.replace(starting=False, unknown_reason="", status_unread=False).with_status(
+        return container.replace(starting=False, unknown_reason="", status_unread=False, undo_pending=False).with_status(
             pid=0, finished_at=at_ns, exit_code=code, reason=named, message=status_text(message)
         )
 

@@ -23,6 +23,8 @@ from cri_shim.sync.task_poll import NotKnown
 from untrusted import shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from containerd_client import Containerd
     from cri_shim.concurrency.keyed_locks import KeyedLocks
     from cri_shim.concurrency.supervisor import Supervisor
@@ -83,6 +85,10 @@ class Exits:
         self._unwritten: set[str] = set()
         self._deleted: set[str] = set()
         self._finishing: set[str] = set()
+        self._undone: set[str] = set()
+        """Containers whose start was undone: ends of their processes say nothing about them until the next start."""
+        self._undoing: dict[str, Callable[[], None]] = {}
+        """What to do when the undo of a container's start succeeds, which failed first."""
         sandboxes.watch(self._forget)
         containers.watch(self._forget)
 
@@ -100,7 +106,11 @@ class Exits:
         """
         at_ns = at_ns if at_ns > 0 else time.time_ns()
         async with self._locks.of(id_):
-            if self._containers.exact(id_) is not None:
+            if id_ in self._undone:
+                return
+            if id_ in self._undoing:
+                self.undo_done(id_)
+            elif self._containers.exact(id_) is not None:
                 await self._container_ended(id_, code, at_ns, reason)
             elif self._sandboxes.exact(id_) is not None:
                 self._sandboxes.update(
@@ -118,8 +128,25 @@ class Exits:
 
     async def begin(self, id_: str) -> None:
         """Note the OOM kills so far, for the end of container ``id_``, whose process runs or is about to be made."""
+        self._undone.discard(id_)
+        self._deleted.discard(id_)
         parents = (sandbox.config.linux.cgroup_parent for sandbox in self._sandboxes)
         await self._oom_kills.begin(self._cgroup_parent(self._containers.get(id_)), parents)
+
+    def start_undone(self, id_: str) -> None:
+        """Ignore the end of the process of ``id_`` that was killed to undo its start."""
+        self._undone.add(id_)
+
+    def undo_pending(self, id_: str, conclude: Callable[[], None]) -> None:
+        """Call ``conclude`` instead of recording an exit when the process of ``id_`` ends, or :meth:`undo_done`."""
+        self._undoing[id_] = conclude
+
+    def undo_done(self, id_: str) -> None:
+        """The undo of a start has succeeded."""
+        conclude = self._undoing.pop(id_, None)
+        if conclude is not None:
+            conclude()
+            self._wake(id_)
 
     def await_lost_exit(self, id_: str) -> None:
         """Wait a while for the exit of ``id_``, whose task vanished while containerd was away.
@@ -276,4 +303,6 @@ class Exits:
         """Discard the notes about a value that was dropped from a store."""
         if new is None and old is not None:
             self._unwritten.discard(old.id)
+            self._undone.discard(old.id)
+            self._undoing.pop(old.id, None)
             self._deleted.discard(old.id)

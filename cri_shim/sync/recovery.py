@@ -142,7 +142,8 @@ class Recovery:
                 log.warning("recovery.container_unreadable", container_id=record.id, error=container.unknown_reason)
             if container.status_unread:
                 self._unread.add(container)
-        return None if container.starting or container.status_unread else container
+        decided_elsewhere = container.starting or container.undo_pending or container.status_unread
+        return None if decided_elsewhere else container
 
     async def _sandbox(self, sandbox: Sandbox, polled: Mapping[str, PolledTask]) -> None:
         async with self._places:

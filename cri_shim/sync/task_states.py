@@ -89,8 +89,8 @@ class TaskStates:
     async def container(self, id_: str, polled: PolledTask, *, was_followed: bool = False) -> None:
         """Make the container ``id_`` agree with ``polled``; ``was_followed``: this daemon saw it run."""
         container = self._containers.exact(id_)
-        if container is None or container.starting:
-            return  # the start in progress decides
+        if container is None or container.starting or container.undo_pending:
+            return  # the start in progress, or its undo, decides
         if isinstance(polled, NotKnown):
             self._in_doubt(container, polled, was_followed=was_followed)
             return

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
+from containerd_client.api.containerd.events import events_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.disk.status_file import read_status
+from cri_shim.lifecycle.container import failed_start
 from lab.cri_client import failure
 from lab.pod_configs import TARGET, container_config
 from tests.fakes.containerd import FaultKind
@@ -86,6 +88,7 @@ async def test_a_start_that_fails_and_cannot_be_undone(node: Node) -> None:
     """Whether it runs is unknown until containerd says so; the container may only be stopped and removed."""
     id_ = await created(node)
     node.fake.faults.add("Tasks/Start", FaultKind.UNKNOWN, text="the shim is confused")
+    node.fake.faults.add("Tasks/Kill", FaultKind.UNKNOWN, text="no")
     node.fake.faults.add("Tasks/Delete", FaultKind.UNKNOWN, text="device or resource busy")
     await failure(node.client.StartContainer(container_id=id_))
     status = (await node.client.ContainerStatus(container_id=id_)).status
@@ -94,6 +97,73 @@ async def test_a_start_that_fails_and_cannot_be_undone(node: Node) -> None:
     await node.client.StopContainer(container_id=id_, timeout=1)
     await node.client.RemoveContainer(container_id=id_)
     assert not await node.kubelet.states()
+
+
+@pytest.mark.parametrize("method", STEPS)
+async def test_a_containerd_that_goes_away_meanwhile(
+    method: str, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing has refused the container: it is as before and can be started, however late the undo succeeds."""
+    monkeypatch.setattr(failed_start, "FIRST_PAUSE", 0.05)
+    id_ = await created(node)
+    node.fake.faults.add(method, FaultKind.GONE)
+    code, _ = await failure(node.client.StartContainer(container_id=id_))
+    assert code == grpc.StatusCode.UNAVAILABLE
+    assert node.service.containers.get(id_).state == cri.CONTAINER_UNKNOWN
+    node.fake.faults.clear()
+    await node.fake.come_back()
+    await until(lambda: node.service.readiness.ready and not node.service.containers.get(id_).unknown_reason)
+    assert id_ not in node.fake.state["k8s.io"].tasks
+    assert (await node.kubelet.states())[id_] == cri.CONTAINER_CREATED
+    await node.client.StartContainer(container_id=id_)
+    await node.until_idle()
+    assert (await node.kubelet.states())[id_] == cri.CONTAINER_RUNNING
+    node.fake.exit_task(id_, 3)
+    await until(lambda: node.service.containers.get(id_).status.finished_at)
+    assert node.service.containers.get(id_).status.exit_code == 3
+    await until(lambda: id_ not in node.fake.state["k8s.io"].tasks)
+
+
+@pytest.mark.parametrize("method", STEPS)
+async def test_a_containerd_that_does_not_take_the_call(method: str, node: Node) -> None:
+    """The undo succeeds at once; the end of the process that it killed is not the container's."""
+    id_ = await created(node)
+    node.fake.faults.add(method, FaultKind.UNAVAILABLE, times=None)
+    code, _ = await failure(node.client.StartContainer(container_id=id_))
+    assert code == grpc.StatusCode.UNAVAILABLE
+    node.fake.bus.publish("k8s.io", "/tasks/exit", events_pb2.TaskExit(container_id=id_, id=id_, exit_status=137))
+    await node.until_idle()
+    assert (await node.kubelet.states())[id_] == cri.CONTAINER_CREATED
+    node.fake.faults.clear()
+    await node.client.StartContainer(container_id=id_)
+    assert (await node.kubelet.states())[id_] == cri.CONTAINER_RUNNING
+
+
+async def test_what_an_interrupted_start_has_left(node: Node) -> None:
+    """A task that is in the way is removed, and the next start succeeds."""
+    id_ = await created(node)
+    await node.service.containerd.tasks.create(id_)
+    code, _ = await failure(node.client.StartContainer(container_id=id_))
+    assert code == grpc.StatusCode.ALREADY_EXISTS
+    assert (await node.kubelet.states())[id_] == cri.CONTAINER_CREATED
+    await node.client.StartContainer(container_id=id_)
+    assert (await node.kubelet.states())[id_] == cri.CONTAINER_RUNNING
+
+
+async def test_an_undo_that_succeeds_later(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The container has ended with the runtime's words then, which is on disk; recovery does not invent another end."""
+    monkeypatch.setattr(failed_start, "FIRST_PAUSE", 0.2)
+    id_ = await created(node)
+    node.fake.faults.add("Tasks/Start", FaultKind.UNKNOWN, text="the runtime refuses")
+    node.fake.faults.add("Tasks/Kill", FaultKind.UNKNOWN, text="no")
+    node.fake.faults.add("Tasks/Delete", FaultKind.UNKNOWN, text="device or resource busy")
+    await failure(node.client.StartContainer(container_id=id_))
+    assert (await node.kubelet.states())[id_] == cri.CONTAINER_UNKNOWN
+    await until(lambda: node.service.containers.get(id_).status.finished_at)
+    status = read_status(node.service.paths.container_root(id_))
+    assert (status.exit_code, status.reason) == (128, "StartError")
+    assert "the runtime refuses" in status.message
+    assert id_ not in node.fake.state["k8s.io"].tasks
 
 
 @pytest.mark.parametrize("method", STEPS)
