@@ -21,6 +21,7 @@ from containerd_client.exits import exit_code
 from cri_shim.errors import UnavailableError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.oci.stop_signal import signal_name
+from cri_shim.sync.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
 from cri_shim.sync.orphaned_shims import end_orphaned_shims
 from cri_shim.sync.task_poll import Absent, NotKnown, poll_task
 from cri_shim.timeline import awaited
@@ -47,7 +48,6 @@ DIRECT_SECONDS = 1.0
 have been frozen meanwhile, which runc undoes for SIGKILL, or the shim may hang, which the request then says."""
 
 _SHIM_GONE_RETRIES = (0.1, 0.4)
-_UNKNOWN_EXIT_CODE = 255
 _DISCARD_SECONDS = 20.0
 """How long undoing waits for the end of a task: a part of the time for undoing a whole request."""
 
@@ -154,7 +154,7 @@ async def record_if_ended(containerd: Containerd, exits: Exits, id_: str) -> Non
         log.debug("task.not_readable", id=id_, error=polled.reason)
     elif isinstance(polled, Absent):
         log.warning("task.vanished", id=id_)
-        await exits.ended(id_, _UNKNOWN_EXIT_CODE, time.time_ns())
+        await exits.ended(id_, UNKNOWN_EXIT_CODE, time.time_ns(), reason=UNKNOWN_EXIT)
     elif polled.status == task_types.STOPPED:
         await exits.ended(id_, exit_code(polled.exit_status), nanoseconds(polled.exited_at))
 

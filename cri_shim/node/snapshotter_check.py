@@ -48,20 +48,20 @@ class SnapshotterCheck:
     async def reason(self, introspection: Introspection, connection: int) -> str:
         """Return what is missing as a sentence; empty if nothing is.
 
-        ``connection`` is a number that changes with each reconnection. While containerd does not answer, it is unknown
-        whether something is missing, and the sentence is empty. Never raises.
+        ``connection`` is a number that changes with each reconnection. While containerd does not answer, its last
+        answer counts; before the first one it is unknown whether something is missing, and the sentence is empty. Never
+        raises.
         """
         if connection == self._connection or time.monotonic() - self._asked_at < ASK_AGAIN:
             return self._reason
-        self._reason = ""
         try:
             async with asyncio.timeout(_PATIENCE):
                 plugins = await introspection.plugins(f"type=={PLUGIN_TYPE}")
         except (ContainerdError, TimeoutError) as error:
             self._asked_at = time.monotonic()
             log.debug("snapshotter.unknown", error=str(error))
-            return ""
-        self._connection = connection
+            return self._reason
+        self._connection, self._reason = connection, ""
         present = sorted(plugin.id for plugin in plugins if not plugin.HasField("init_err"))
         failed = {plugin.id: plugin.init_err.message for plugin in plugins if plugin.HasField("init_err")}
         missing = [

@@ -1,7 +1,8 @@
 """StartContainer: start the process of a container that was created.
 
 Only a CREATED container can be started. The log's reader exists before the process does, and the exit arrives as an
-event. What the container is after a start that failed: :mod:`cri_shim.lifecycle.container.failed_start`. The status is drafted on disk before the process runs, so that a full disk fails the start and not a later step.
+event. The status is drafted on disk before the process runs, so that a full disk fails the start and not a later step.
+:mod:`cri_shim.lifecycle.container.failed_start` decides what the container is after a start that failed.
 """
 
 from __future__ import annotations
@@ -136,4 +137,3 @@ def _served_with(sandbox: Sandbox, container: Container) -> str:
     """Return the id of the pod whose shim serves the container; empty if it has a shim of its own."""
     alone = sandbox.pinned is not None or SHIM_GROUP in container.config.annotations
     return "" if alone else sandbox.id
-

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from containerd_client import ContainerdError
+from containerd_client import ContainerdError, call_options
 from containerd_client.distribution.values.reference import is_digest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.state.stored.go_json import to_go_json
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from cri_shim.images.store import ImageStore
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
+
+RECORD_SECONDS: Final = 5.0
+"""How long the verbose form waits for the record, which adds to what is known already."""
 
 
 async def container_status(service: Service, request: cri.ContainerStatusRequest) -> cri.ContainerStatusResponse:
@@ -86,7 +89,8 @@ async def _info(containerd: Containerd, container: Container) -> dict[str, Any]:
         "trouble": container.unknown_reason,
     }
     try:
-        record = await containerd.containers.get(container.id)
+        with call_options(timeout=RECORD_SECONDS):
+            record = await containerd.containers.get(container.id)
         info |= {
             "snapshotKey": record.snapshot_key,
             "snapshotter": record.snapshotter,

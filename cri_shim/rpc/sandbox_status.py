@@ -10,7 +10,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from containerd_client import ContainerdError
+from containerd_client import ContainerdError, call_options
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.protocol import is_namespace_file
@@ -92,7 +92,8 @@ async def _info(containerd: Containerd, kernel: Kernel, sandbox: Sandbox) -> dic
         "notReadyReason": "" if sandbox.ready else sandbox.unready_reason,
     }
     try:
-        record = await containerd.containers.get(sandbox.id)
+        with call_options(timeout=container_status.RECORD_SECONDS):
+            record = await containerd.containers.get(sandbox.id)
         info |= {
             "image": record.image,
             "snapshotKey": record.snapshot_key,

@@ -68,8 +68,7 @@ class Container(Struct, frozen=True):
     """Its status file could not be read; until it has been, the state of its task proves nothing about its status."""
 
     undo_pending: bool = False
-    """A start of it failed and could not be undone; the undo is tried again, and until it succeeds the state of its task
-    proves nothing about it."""
+    """A start of it failed and could not be undone. The undo is tried again; until then its task proves nothing."""
 
     @property
     def state(self) -> cri.ContainerState.ValueType:
@@ -138,9 +137,9 @@ def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Cal
         if container.status.finished_at and not container.unknown_reason:
             return container
         named = reason or (COMPLETED if code == 0 else OOM_KILLED if container.oom_killed else ERROR)
-        return container.replace(starting=False, unknown_reason="", status_unread=False, undo_pending=False).with_status(
-            pid=0, finished_at=at_ns, exit_code=code, reason=named, message=status_text(message)
-        )
+        return container.replace(
+            starting=False, unknown_reason="", status_unread=False, undo_pending=False
+        ).with_status(pid=0, finished_at=at_ns, exit_code=code, reason=named, message=status_text(message))
 
     return change
 

@@ -8,14 +8,17 @@ Documentation/admin-guide/cgroup-v2.rst, memory.events)
 
 from __future__ import annotations
 
+import errno
 import os
 
 from msgspec import Struct
 
-from cri_shim.stats.files import read_optional
+from cri_shim.stats.files import read
 from cri_shim.stats.parse import pairs
 
 _FILE = "memory.events"
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENODEV})
+"""Errors of a cgroup that does not exist; the last one is that of a file that was open when it was removed."""
 
 
 class Kills(Struct, frozen=True):
@@ -28,7 +31,8 @@ class Kills(Struct, frozen=True):
 def kills_below(directory: str, id_: str = "") -> Kills:
     """Count the kills below the cgroup at ``directory``, one of whose children has ``id_`` in its name.
 
-    A directory that does not exist (yet), or does not count, gives ``Kills(None, 0)``.
+    A directory that does not exist (yet), or does not count, gives ``Kills(None, 0)``. Raises OSError for one that
+    cannot be read, because then nothing is known of kills.
     """
     # Read the sum first: it includes a child that is removed meanwhile, and excludes a kill that happens meanwhile.
     above = _count(directory)
@@ -45,13 +49,21 @@ def has_child(directory: str, id_: str) -> bool:
 
 
 def _count(directory: str) -> int | None:
-    events = read_optional(f"{directory}/{_FILE}", pairs)
-    return None if events is None else events.get(b"oom_kill", 0)
+    try:
+        return pairs(read(f"{directory}/{_FILE}")).get(b"oom_kill", 0)
+    except ValueError:
+        return None
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
+        return None
 
 
 def _children(directory: str) -> list[str]:
     try:
         with os.scandir(directory) as entries:
             return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
         return []

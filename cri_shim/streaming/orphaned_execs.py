@@ -62,20 +62,23 @@ def open_orphaned(containers_state: Path) -> list[OrphanedExec]:
 
 
 async def end_orphaned(containerd: Containerd, execs: Sequence[OrphanedExec]) -> None:
-    """End the commands and remove everything that is left of them."""
+    """End the commands and remove everything that is left of them.
+
+    The FIFOs of one that cannot be ended stay, so that the next daemon tries again.
+    """
     try:
-        await asyncio.gather(*(_end(containerd, one) for one in execs))
+        ended = await asyncio.gather(*(_end(containerd, one) for one in execs))
     finally:
         for fd in (fd for one in execs for fd in one.held):
             os.close(fd)
-    for one in execs:
+    for one in [one for one, gone in zip(execs, ended, strict=True) if gone]:
         with suppress(OSError):  # the directory goes with its container
             await run(FS, remove_tree, one.directory)
         log.info("exec.orphan_ended", container_id=one.container_id, exec_id=one.exec_id)
 
 
-async def _end(containerd: Containerd, orphaned: OrphanedExec) -> None:
-    """Kill and delete one command; if it cannot be deleted, it goes with the task of its container."""
+async def _end(containerd: Containerd, orphaned: OrphanedExec) -> bool:
+    """Kill and delete one command; return False if it stays, until the task of its container goes."""
     for pause in _PAUSES:
         await asyncio.sleep(pause)
         try:
@@ -84,11 +87,12 @@ async def _end(containerd: Containerd, orphaned: OrphanedExec) -> None:
                     await containerd.tasks.kill(orphaned.container_id, signal.SIGKILL, exec_id=orphaned.exec_id)
                 await containerd.tasks.delete_process(orphaned.container_id, orphaned.exec_id)
         except NotFound:
-            return
+            return True
         except ContainerdError as error:
             log.debug("exec.orphan_stays", container_id=orphaned.container_id, error=str(error))
         else:
-            return
+            return True
+    return False
 
 
 def _opened(path: Path) -> int | None:

@@ -58,7 +58,10 @@ class OomKills:
         """Note the kills so far below ``parent``, where a container runs or is about to; ``parents`` are all pods'."""
         if self._unified is None or not parent or parent in self._reported:
             return
-        kills = await run(FS, self._below, parent)
+        try:
+            kills = await run(FS, self._below, parent)
+        except OSError:
+            return  # without a count from now, containerd is asked at the container's end
         if len(self._reported) >= self._room:
             living = set(parents)
             self._reported = {each: count for each, count in self._reported.items() if each in living}
@@ -69,7 +72,10 @@ class OomKills:
         """Return whether the container's cgroup counted such a kill; if it is gone, ask the pod's, or containerd."""
         if parent not in self._reported:
             return await self._ask_containerd(container_id)
-        kills = await run(FS, self._below, parent, container_id)
+        try:
+            kills = await run(FS, self._below, parent, container_id)
+        except OSError as error:
+            return NotKnown(str(error))
         if kills.own is not None:
             return kills.own > 0
         return kills.vanished > self._reported.get(parent, kills.vanished)  # the pod may have been dropped meanwhile
@@ -82,7 +88,10 @@ class OomKills:
         """
         if parent not in self._reported:
             return
-        kills = await run(FS, self._all_ended, parent, running)
+        try:
+            kills = await run(FS, self._all_ended, parent, running)
+        except OSError:
+            return  # a later end attributes what this one has left
         if kills is not None and parent in self._reported:
             self._reported[parent] = kills.vanished
 

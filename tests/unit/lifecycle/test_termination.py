@@ -41,7 +41,8 @@ class FakeService:
             tasks=SimpleNamespace(get=lambda *_: answer(get), kill=lambda *_, **__: answer(kill))
         )
 
-    async def _ended(self, id_: str, code: int, _at_ns: int) -> None:
+    async def _ended(self, id_: str, code: int, _at_ns: int, *, reason: str = "") -> None:
+        assert bool(reason) is (code == 255)
         self.reported.append((id_, code))
         self._ended_event.set()
 

@@ -33,13 +33,15 @@ async def runtime_ready(node: Node) -> tuple[bool, str, str]:
 
 async def silent(node: Node) -> None:
     """Have containerd answer nothing from now on, and its last answer be old."""
+    await node.running()
     node.fake.faults.add(ANY_UNARY, FaultKind.HANG, times=None)
+    # What was asked before the fault, in the background, is answered by then.
+    await until(lambda: not [one for one in node.fake.called("Introspection/Plugins") if not one.ended])
     node.service.containerd._connection.heard_at -= 1.0
 
 
 async def test_a_containerd_that_answers_nothing(node: Node) -> None:
     """Status says so, lists come from memory all the same, and the first answer ends it without another Status."""
-    await node.running()
     with capture_logs() as logs:
         await silent(node)
         assert await runtime_ready(node) == (False, "ContainerdNotReady", liveness.SILENT)

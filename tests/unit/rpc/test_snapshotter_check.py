@@ -47,6 +47,19 @@ async def test_what_is_missing_is_named_with_what_is_there():
     assert containerd.asked == 2
 
 
+async def test_no_answer_after_another(monkeypatch):
+    """What containerd said before it was restarted counts until it has answered again."""
+    containerd: Any = FakeIntrospection("overlayfs")
+    check = SnapshotterCheck(WANTED)
+    before = await check.reason(containerd, 1)
+    assert before
+    containerd.away = True
+    assert await check.reason(containerd, 2) == before
+    monkeypatch.setattr(snapshotter_check, "ASK_AGAIN", 0.0)
+    containerd.names, containerd.away = ("zfs", "devmapper"), False
+    assert await check.reason(containerd, 2) == ""
+
+
 async def test_no_answer_is_not_an_absence(monkeypatch):
     """containerd that does not answer is asked again, though not with each Status."""
     containerd: Any = FakeIntrospection("overlayfs")

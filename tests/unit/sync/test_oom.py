@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,6 +14,7 @@ from google.protobuf.any_pb2 import Any as Any_
 from containerd_client import DeadlineExceeded, NotFound
 from containerd_client.api.io.containerd.cgroups.v1 import cgroups_pb2 as cgroups_v1
 from cri_shim.kernel.cgroups import UNIFIED, Hierarchies
+from cri_shim.stats import oom_kills
 from cri_shim.sync import oom
 from cri_shim.sync.oom import ROOM, OomKills
 from cri_shim.sync.task_poll import NotKnown
@@ -88,6 +91,23 @@ async def test_killed_by_a_signal(pod, kills):
     """SIGKILL alone is no want of memory."""
     pod.vanish("aaa")
     assert not await kills.was_oom_killed("aaa", POD)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO])
+async def test_counts_that_cannot_be_read(pod, kills, monkeypatch, number):
+    """Nothing is known of a kill then, and nothing is attributed; what can be read later counts."""
+    pod.kill("aaa")
+    pod.vanish("aaa")
+
+    def refuse(path):
+        raise OSError(number, os.strerror(number), path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(oom_kills, "read", refuse)
+        assert isinstance(await kills.was_oom_killed("aaa", POD), NotKnown)
+        await kills.mark_reported(POD, ["bbb"])
+        await kills.begin("/another", {POD})
+    assert await kills.was_oom_killed("aaa", POD) is True
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -100,9 +100,7 @@ async def test_a_start_that_fails_and_cannot_be_undone(node: Node) -> None:
 
 
 @pytest.mark.parametrize("method", STEPS)
-async def test_a_containerd_that_goes_away_meanwhile(
-    method: str, node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_containerd_that_goes_away_meanwhile(method: str, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing has refused the container: it is as before and can be started, however late the undo succeeds."""
     monkeypatch.setattr(failed_start, "FIRST_PAUSE", 0.05)
     id_ = await created(node)

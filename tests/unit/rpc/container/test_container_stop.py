@@ -130,7 +130,8 @@ async def test_a_container_of_which_nothing_is_known(runs: bool, node: Node) -> 
     if not runs:
         del node.fake.state["k8s.io"].tasks[id_]
     await node.client.StopContainer(container_id=id_, timeout=60)
-    assert (await status_of(node.client, id_)).exit_code == (137 if runs else 255)
+    status = await status_of(node.client, id_)
+    assert (status.exit_code, status.reason) == ((137, "Error") if runs else (255, "Unknown"))
 
 
 @pytest.mark.parametrize("kind", [FaultKind.UNKNOWN, FaultKind.ANSWER_LOST, FaultKind.UNAVAILABLE])
