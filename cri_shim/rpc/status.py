@@ -5,6 +5,7 @@ Clients ask every few seconds, and get an answer even while containerd is away o
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -29,10 +30,7 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
 
     Each condition has a reason while it is false.
     """
-    reason = service.readiness.reason or await service.liveness.silence()
-    missing = ""
-    if not reason:
-        missing = await service.snapshotters.reason(service.containerd.introspection, service.readiness.connects)
+    reason, missing, warnings = await _containerd(service)
     network = service.network.status()
     default = service.config.runtime_handler("").name
     conditions = [
@@ -49,10 +47,8 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
             message="" if network.ready else status_text(network.message),
         ),
     ]
-    if not reason:
-        conditions += await service.deprecations.conditions(service.containerd.introspection)
     return cri.StatusResponse(
-        status=cri.RuntimeStatus(conditions=conditions),
+        status=cri.RuntimeStatus(conditions=[*conditions, *warnings]),
         info=status_info(service) if request.verbose else {},
         runtime_handlers=_handlers(service.config, service.features),
         features=cri.RuntimeFeatures(
@@ -60,6 +56,20 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
             user_namespaces_host_network=service.features[default].user_namespaces_host_network,
         ),
     )
+
+
+async def _containerd(service: Service) -> tuple[str, str, list[cri.RuntimeCondition]]:
+    """Return why containerd is not ready, what it lacks, and its warnings; each is empty if there is nothing to say."""
+    liveness, introspection = service.liveness, service.containerd.introspection
+    if reason := service.readiness.reason or await liveness.silence():
+        return reason, "", []
+    called_at = perf_counter()
+    missing = await service.snapshotters.reason(introspection, service.readiness.connects)
+    if reason := await liveness.silence_since(called_at):
+        return reason, missing, []
+    called_at = perf_counter()
+    warnings = await service.deprecations.conditions(introspection)
+    return await liveness.silence_since(called_at), missing, warnings
 
 
 def _handlers(config: Config, features: Mapping[str, HandlerFeatures]) -> list[cri.RuntimeHandler]:

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from cri_shim.sync.readiness import Readiness
 
-RECENT_SECONDS: Final = 3.0
+RECENT_SECONDS: Final = 0.5
 """How old containerd's last answer may be before it is asked for another."""
 PATIENCE_SECONDS: Final = 3.0
 """How long the answer may take before containerd counts as silent."""
+SLOW_SECONDS: Final = 1.0
+"""How long calls must have taken to be a reason for doubt."""
 ASK_SECONDS: Final = 10.0
 """The time limit of one such call; the next one follows at once."""
 _PAUSE: Final = 0.5
@@ -51,16 +53,28 @@ class Liveness:
         long.
         """
         if perf_counter() - self._containerd.heard_at > RECENT_SECONDS:
-            if self._asking is None:
-                self._asked_at = perf_counter()
-                self._asking = asyncio.create_task(self._ask())
-            left = self._asked_at + PATIENCE_SECONDS - perf_counter()
-            if left > 0:
-                await asyncio.wait([self._asking], timeout=left)
-            self._note(SILENT if self._containerd.heard_at < self._asked_at else "")
+            await self._wait_for_answer(perf_counter())
         else:
             self._note("")
         return self._readiness.silence
+
+    async def silence_since(self, called_at: float) -> str:
+        """Return the same after calls that were begun at ``called_at`` and may not have been answered.
+
+        Their time counts as time that containerd had for its answer.
+        """
+        if perf_counter() - called_at > SLOW_SECONDS and self._containerd.heard_at < called_at:
+            await self._wait_for_answer(called_at)
+        return self._readiness.silence
+
+    async def _wait_for_answer(self, called_at: float) -> None:
+        if self._asking is None:
+            self._asked_at = called_at
+            self._asking = asyncio.create_task(self._ask())
+        left = self._asked_at + PATIENCE_SECONDS - perf_counter()
+        if left > 0:
+            await asyncio.wait([self._asking], timeout=left)
+        self._note(SILENT if self._containerd.heard_at < self._asked_at else "")
 
     async def _ask(self) -> None:
         """Ask until any call is answered, so that the end of the silence is noticed at once."""

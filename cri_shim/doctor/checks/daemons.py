@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+import grpc
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cri_shim.doctor.facts.code import Code
 from cri_shim.doctor.facts.files import text_of
@@ -38,10 +40,16 @@ SOCKET_TAKEN = Code(
     "no other program answers on the socket",
 )
 NOT_SERVING = Code(
-    "daemon-not-serving", "warning", "the daemon runs, and its socket does not answer", "the daemon that runs answers"
+    "daemon-not-serving",
+    "warning",
+    "the daemon runs, and its socket or the daemon behind it does not answer",
+    "the daemon that runs answers",
 )
 NOT_RUNNING = Code("daemon-not-running", "note", "no daemon runs with this configuration", "the daemon runs")
 _NAMESPACE: Final = "containerd.namespace"
+PATIENCE: Final = 3.0
+"""Seconds for the daemon's answer to a call; it answers in milliseconds."""
+_VERSION: Final = "/runtime.v1.RuntimeService/Version"
 CODES: Final = (TWO_DAEMONS, SOCKET_TAKEN, NOT_SERVING, NOT_RUNNING)
 
 
@@ -58,10 +66,15 @@ class Held(Struct, frozen=True):
 
 
 class Daemons(Struct, frozen=True):
-    """The locks, and whether something answers on the socket."""
+    """The locks, and whether something has the socket.
+
+    ``silent`` says that the daemon that holds its lock does not answer a call: the kernel takes connections for a
+    process that hangs, too.
+    """
 
     locks: tuple[Held, ...]
     answers: bool
+    silent: bool = False
 
     @property
     def serving(self) -> int:
@@ -101,7 +114,25 @@ def read_daemons(config: Config, place: Place) -> Daemons:
     address, namespace = config.containerd.address, config.containerd.namespace
     files.append((namespace_lock_file(address, namespace), _NAMESPACE, address))
     locks = tuple(_held(place, table, *file) for file in files)
-    return Daemons(locks, answers(str(place.at(config.socket_path))))
+    path = str(place.at(config.socket_path))
+    daemons = Daemons(locks, answers(path))
+    return replace(daemons, silent=not _answers_a_call(path)) if daemons.serving and daemons.answers else daemons
+
+
+def _answers_a_call(path: str) -> bool:
+    """Ask for the version as any client does; an error is an answer, too. Blocks for at most :data:`PATIENCE` seconds.
+
+    With a pool of its own, the channel is not the one of a client in this process whose call has failed before.
+    """
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+    with grpc.insecure_channel(f"unix:{path}", options) as channel:
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_VERSION)
+        try:
+            call(b"", timeout=PATIENCE)
+        except grpc.RpcError as error:
+            code = getattr(error, "code", lambda: None)()
+            return code not in {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE}
+    return True
 
 
 def _held(place: Place, table: str, path: str, key: str, value: str) -> Held:
@@ -159,7 +190,15 @@ def judge_daemons(daemons: Daemons, config: Config, place: Place) -> Iterator[Ou
     if unreadable and not others:
         yield TWO_DAEMONS.unknown(f"whether another daemon is here cannot be seen: {unreadable[0]}", place.sudo())
     if serving:
-        if not daemons.answers:
+        if daemons.silent:
+            yield NOT_SERVING.report(
+                f"the daemon (process {serving}) takes connections on {config.socket_path}, but has not answered a "
+                f"call for {PATIENCE:g} s",
+                "see whether it is stopped (state T), else what its log says, and restart it; pods keep running:",
+                f"$ ps -o pid,stat,args -p {serving}",
+                place.service("restart", "cri-shim"),
+            )
+        elif not daemons.answers:
             yield NOT_SERVING.report(
                 f"the daemon (process {serving}) holds {config.socket_path}.lock, and nothing answers on the socket",
                 "it may still be starting; else restart it:",

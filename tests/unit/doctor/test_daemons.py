@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 from structlog.testing import capture_logs
 
@@ -43,6 +45,18 @@ def listening(path):
         yield
 
 
+@contextlib.contextmanager
+def serving(path):
+    """A server that answers every call, with an error."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_insecure_port(f"unix:{path}")
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop(0).wait()
+
+
 def judged(config):
     return list(judge_daemons(read_daemons(config, PLACE), config, PLACE))
 
@@ -53,9 +67,19 @@ def test_a_daemon_that_does_not_run_is_a_note(tmp_path, directories):
 
 def test_the_daemon_that_holds_all_locks_and_answers_is_fine(tmp_path, directories):
     config = config_at(tmp_path)
-    with socket_lock(config.socket_path), directory_locks(directories), listening(config.socket_path):
+    with socket_lock(config.socket_path), directory_locks(directories), serving(config.socket_path):
         assert read_daemons(config, PLACE).serving == os.getpid()
         assert reported(judged(config)) == {}
+
+
+def test_a_daemon_that_takes_connections_and_answers_nothing_is_reported(tmp_path, directories, monkeypatch):
+    """As one that is stopped does: the kernel takes connections for it."""
+    monkeypatch.setattr(daemons, "PATIENCE", 0.2)
+    config = config_at(tmp_path)
+    with socket_lock(config.socket_path), directory_locks(directories), listening(config.socket_path):
+        outcomes = judged(config)
+    assert reported(outcomes) == {"daemon-not-serving": "warning"}
+    assert "has not answered a call for 0.2 s" in findings(outcomes)[0].what
 
 
 def test_a_daemon_whose_socket_does_not_answer_is_reported(tmp_path, directories):

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from containerd_client import ContainerdError, call_options
+from cri_shim.node import deprecations, snapshotter_check
 from cri_shim.sync import liveness
 from tests.fakes.containerd import FaultKind
 from tests.fakes.containerd.faults import ANY_UNARY
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(liveness, "RECENT_SECONDS", 0.05)
+    monkeypatch.setattr(liveness, "RECENT_SECONDS", 0.1)
     monkeypatch.setattr(liveness, "PATIENCE_SECONDS", 0.2)
     monkeypatch.setattr(liveness, "ASK_SECONDS", 0.5)
 
@@ -59,6 +60,21 @@ async def test_a_containerd_that_answers_nothing(node: Node) -> None:
         "containerd.silent",
         "containerd.answers",
     ]
+
+
+@pytest.mark.parametrize("method", ["Introspection/Plugins", "Introspection/Server"])
+async def test_a_silence_that_begins_during_a_status(node: Node, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """The calls of Status that nothing answers are a reason to doubt a containerd that answered just before."""
+    monkeypatch.setattr(liveness, "SLOW_SECONDS", 0.1)
+    monkeypatch.setattr(snapshotter_check, "_PATIENCE", 0.15)
+    monkeypatch.setattr(deprecations, "_PATIENCE", 0.15)
+    await node.running()
+    node.service.snapshotters._connection = -1
+    node.service.deprecations._asked_at = float("-inf")
+    await node.service.containerd.version.get()
+    for name in {method, "Introspection/Server", "Version/Version"}:
+        node.fake.faults.add(name, FaultKind.HANG, times=None)
+    assert await runtime_ready(node) == (False, "ContainerdNotReady", liveness.SILENT)
 
 
 async def test_a_late_answer_ends_it(node: Node) -> None:
