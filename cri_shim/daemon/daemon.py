@@ -13,6 +13,7 @@ import contextlib
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -198,11 +199,12 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_requested, number)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
+        # Not by the loop: it would give them their default action for a moment when they are to be ignored.
+        _catch(loop, signal.SIGHUP, self._reload_wanted.set)
         if early_signals.reload_wanted():
             self._reload_wanted.set()
         for number in IGNORED_SIGNALS:
-            loop.add_signal_handler(number, _ignored, number)
+            _catch(loop, number, partial(_ignored, number))
 
     def _stop_requested(self, number: int) -> None:
         if self._stop.is_set():
@@ -233,11 +235,17 @@ class Daemon:
         await asyncio.gather(endpoint.stop(grace), service.operations.drain(grace, _UNDO_SECONDS))
 
 
+def _catch(loop: asyncio.AbstractEventLoop, number: int, callback: Callable[[], None]) -> None:
+    def caught(_number: int, _frame: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the daemon could not start, and ends
+            loop.call_soon_threadsafe(callback)
+
+    signal.signal(number, caught)
+
+
 def _ignore_from_now_on() -> None:
-    """Ignore what would end the process when the event loop is closed and has no handlers any more."""
-    loop = asyncio.get_running_loop()
+    """Ignore what would end the process when the event loop is closed and runs no callbacks any more."""
     for number in (signal.SIGHUP, *IGNORED_SIGNALS):
-        loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_IGN)
 
 

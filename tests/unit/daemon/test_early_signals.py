@@ -11,11 +11,12 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cri_shim.config.schema import Config
+from cri_shim.daemon import daemon as daemon_module
 from cri_shim.daemon import early_signals
 from cri_shim.daemon.daemon import Daemon
 from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
@@ -83,5 +84,28 @@ async def test_a_reload_that_was_wanted_meanwhile(*, hung_up: bool) -> None:
         try:
             assert daemon._reload_wanted.is_set() is hung_up
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *IGNORED_SIGNALS):
+            for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().remove_signal_handler(number)
+
+
+async def test_no_moment_of_the_end_has_the_default_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that comes between two steps of the shutdown would end the daemon with an exit code of its own."""
+    given: list[object] = []
+    real = signal.signal
+
+    def noted(number: int, handler: Any) -> object:
+        if number in (signal.SIGHUP, *IGNORED_SIGNALS):
+            given.append(handler)
+        return real(number, handler)
+
+    with handlers_kept():
+        daemon = Daemon(Config(), Config)
+        daemon._catch_signals()
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.wait_for(daemon._reload_wanted.wait(), 10)
+        monkeypatch.setattr(signal, "signal", noted)
+        daemon_module._ignore_from_now_on()
+        assert given == [signal.SIG_IGN] * (1 + len(IGNORED_SIGNALS))
+        monkeypatch.undo()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(number)
