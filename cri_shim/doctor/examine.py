@@ -16,6 +16,7 @@ from cri_shim.doctor.checks import (
     containerd,
     daemons,
     directories,
+    image_verifiers,
     kubelet,
     leftovers,
     limits,
@@ -112,6 +113,7 @@ def _containerd(examination: Examination, config: Config, place: Place, answers:
         reported = {outcome.code for outcome in obstacles}
         examination.outcomes += obstacles
         examination.skip((code for code in containerd.CODES if code.name not in reported), answers.reason)
+        examination.skip(image_verifiers.CODES, answers.reason)
         return
     examination.check(containerd.REACHABLE, lambda: obstacles)
     examination.check([version], lambda: containerd.judge_version(answers.socket.version))
@@ -119,9 +121,16 @@ def _containerd(examination: Examination, config: Config, place: Place, answers:
         examination.check(
             plugins, lambda: [code.unknown(answers.reason, place.service("restart", "containerd")) for code in plugins]
         )
+        examination.skip(image_verifiers.CODES, answers.reason)
         return
     answered = answers.plugins
     examination.check(plugins, lambda: containerd.judge_plugins(answered, config, place))
+    examination.check(
+        image_verifiers.CODES,
+        lambda: image_verifiers.judge_verifiers(
+            answered, image_verifiers.read_verifiers(answers.socket.pid, place), config, place
+        ),
+    )
 
 
 def _directories(examination: Examination, config: Config, place: Place, answers: Answers) -> None:
