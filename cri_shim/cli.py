@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import cri_shim
 from cri_shim.bench.arguments import add_compare
+from cri_shim.completion.arguments import add_completion
 from cri_shim.config import DEFAULT_PATH, Config, ConfigError, Flag, default_toml, load, to_toml
 from cri_shim.config.containerd.arguments import add_import
 from cri_shim.daemon import early_signals
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None, options: argparse.Namespace) -> None:
     """Set the ``options``; raises SystemExit after ``--help`` and ``--version``, once their text is written."""
     try:
-        _parser().parse_args(arguments, options)
+        make_parser().parse_args(arguments, options)
     except SystemExit:
         sys.stdout.flush()
         raise
@@ -116,7 +117,8 @@ def _discard(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands; completion and manual are generated from it."""
     parser = argparse.ArgumentParser(
         prog="cri-shim", description="Serve the Kubernetes CRI on a unix socket, in front of an unmodified containerd."
     )
@@ -155,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     add_setup(commands)
     add_wipe(commands, _add_settings, _settings)
 
+    add_completion(commands, parser)
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
     return parser
