@@ -93,6 +93,15 @@ wheels: $(RUNTIME)/.installed  ## collect all that `pip install --no-index` need
 	$(RUNTIME)/bin/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt \
 	    --wheel-dir $(WHEELS) '.[otel,socks]'
 
+# debhelper and what it calls; lintian checks the result if it is installed.
+DEB_PACKAGES := debhelper dpkg-dev
+DEB ?= dist
+
+.PHONY: deb
+deb: wheels  ## build the Debian package for this Debian and architecture, in dist (or DEB=DIRECTORY)
+	@$(MAKE) --no-print-directory packages PACKAGES="$(DEB_PACKAGES)"
+	@$(RUNTIME)/bin/python -m lab.packaging $(WHEELS) $(DEB)
+
 .PHONY: constraints
 constraints: venv  ## write constraints.txt again, with the newest versions that fit together
 	$(RUN) -m lab.constraints
