@@ -15,6 +15,7 @@ import zipfile
 from importlib.metadata import Distribution, PackageNotFoundError, PathDistribution, distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
@@ -22,6 +23,9 @@ from lab.pause import pause_program
 from tests.guest.base import make_disk
 from tests.guest.commands import run
 from tests.guest.errors import GuestError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CODE = ("cri_shim", "containerd_client", "untrusted", "proto", "deploy", "pyproject.toml", "README.md", "LICENSE")
@@ -32,27 +36,32 @@ SIZE = "512M"
 GENERATED = shutil.ignore_patterns("__pycache__", "api")
 
 
-def project_disk(cache: Path) -> Path:
-    """The disk of the checkout as it is now; the one from before, if nothing has changed."""
-    image = cache / f"project-{fingerprint()}.img"
+def project_disk(cache: Path, packages: Sequence[Path] = ()) -> Path:
+    """The disk of the checkout as it is now, with packages in /opt/packages; the one from before, if the same."""
+    image = cache / f"project-{fingerprint(packages)}.img"
     if not image.exists():
         for old in cache.glob("project-*"):
             old.unlink()
         with TemporaryDirectory(prefix="project-building-", dir=cache) as name:
             tree = Path(name, "opt")
             lay_out(tree, Path(name))
+            for package in packages:
+                (tree / "packages").mkdir(exist_ok=True)
+                shutil.copy2(package, tree / "packages")
             make_disk(Path(name, "disk"), tree, size=SIZE, label="project")
             Path(name, "disk").rename(image)
     return image
 
 
-def fingerprint() -> str:
+def fingerprint(packages: Sequence[Path] = ()) -> str:
     """A name for all that is on the disk."""
     digest = hashlib.sha256(f"{sys.version_info}".encode())
     for path in sorted(files()):
         digest.update(f"{path.relative_to(CHECKOUT)}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     for one in sorted(f"{package.name} {package.version}" for package in needed()):
         digest.update(one.encode())
+    for package in packages:
+        digest.update(package.name.encode() + package.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from tests.guest.base import Base
 from tests.guest.errors import GuestError
 from tests.guest.machine import Run
+from tests.guest.packages import built_packages
 from tests.guest.project import project_disk
 from tests.guest.report import outcome, summary
 from tests.guest.suites import SUITES, chosen
@@ -41,7 +42,8 @@ def main() -> int:
     try:
         base = Base.made(CACHE)
         say("the Debian is there")
-        project = project_disk(CACHE)
+        needs_packages = any(suite.packages for suite in chosen(names))
+        project = project_disk(CACHE, built_packages(CACHE) if needs_packages else ())
         say("the disk with the project is there")
         with TemporaryDirectory(prefix="run-", dir=CACHE) as directory:
             arguments = f"guest.suites={','.join(names)} guest.pytest={chr(0).join(more).encode().hex()}"

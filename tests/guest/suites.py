@@ -16,7 +16,10 @@ RESULTS = Path("/run/results")
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One run of pytest, or of a ``module`` that measures. ``claim`` says what it shows; ``environment`` is for lab."""
+    """One run of pytest, or of a ``module`` that measures. ``claim`` says what it shows; ``environment`` is for lab.
+
+    ``packages`` says that it needs the Debian packages, which take minutes to build.
+    """
 
     name: str
     claim: str
@@ -24,6 +27,7 @@ class Suite:
     environment: tuple[tuple[str, str], ...] = ()
     always: bool = True
     module: str = ""
+    packages: bool = False
 
 
 SYSTEMD = (("LAB_CGROUP_DRIVER", "systemd"),)
@@ -90,6 +94,14 @@ SUITES = (
         "the shipped units under a real systemd: readiness, watchdog, restarts, stop",
         ("tests/guest/test_installed.py",),
         (*SYSTEMD, ("LAB_OWNS_MACHINE", "1")),
+    ),
+    Suite(
+        "package",
+        "the Debian package under running pods: install, set-up, upgrade, downgrade, remove, purge",
+        ("tests/guest/test_package.py",),
+        (*SYSTEMD, ("LAB_OWNS_MACHINE", "1")),
+        always=False,
+        packages=True,
     ),
     Suite("conformance", "all of it, cgroupfs driver", ("tests/conformance", "--cri-kind=bridge"), always=False),
     Suite(
