@@ -18,7 +18,7 @@ MINUTES = 10
 
 @pytest.mark.timeout(MINUTES * 60)
 def test_the_wheels_suffice(tmp_path: Path) -> None:
-    """The commands of docs/operating.md, which let pip ask no index."""
+    """The commands of docs/install.md, which let pip ask no index."""
     run("make", "wheels", f"WHEELS={tmp_path / 'dist/wheels'}", where=CHECKOUT)
     environment = tmp_path / "cri-shim"
     run(sys.executable, "-m", "venv", str(environment), where=tmp_path)
@@ -33,7 +33,7 @@ def test_the_wheels_suffice(tmp_path: Path) -> None:
 
 def page() -> str:
     """The page that the administrator reads."""
-    return (CHECKOUT / "docs/operating.md").read_text()
+    return (CHECKOUT / "docs/install.md").read_text()
 
 
 def run(*command: str, where: Path) -> str:
