@@ -31,7 +31,8 @@ def check_container(config: cri.ContainerConfig, pod: cri.PodSandboxConfig) -> N
     for mount in config.mounts:
         _check_mount(mount)
     for device in config.devices:
-        check_path("host_path of the device", device.host_path, absolute=False)
+        # A relative one would be looked up in the daemon's working directory.
+        check_path("host_path of the device", device.host_path, absolute=device.host_path != "")
         check_path("container_path of the device", device.container_path, absolute=False)
     security = config.linux.security_context
     for field in ("masked_paths", "readonly_paths"):
