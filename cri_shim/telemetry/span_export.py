@@ -170,6 +170,10 @@ def _exporter(tracing: Tracing) -> SpanExporter:
         )
 
         return GrpcExporter(endpoint=tracing.endpoint)
+    import requests  # noqa: PLC0415 - comes with the exporter
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
 
-    return OTLPSpanExporter(endpoint=tracing.endpoint)
+    session = requests.Session()
+    # A redirect is an error: the headers of exports, usually a login, are for the collector and no other server.
+    session.max_redirects = 0
+    return OTLPSpanExporter(endpoint=tracing.endpoint, session=session)

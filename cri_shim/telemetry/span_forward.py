@@ -59,7 +59,8 @@ class SpanForward:
 
             async def send(export: bytes) -> str:
                 try:
-                    async with session.post(self._endpoint, data=export) as response:
+                    # The headers, usually a login, are for the collector and no other server.
+                    async with session.post(self._endpoint, data=export, allow_redirects=False) as response:
                         return "" if response.status < 300 else f"it answers {response.status}"
                 except aiohttp.ClientConnectorError as error:
                     # The library's own text speaks of "ssl:default", for a collector on plain HTTP too.

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from cri_shim.ledger.request import Request
 from cri_shim.ledger.trace_context import TraceContext
 from cri_shim.telemetry.span_export import span_export
+from cri_shim.telemetry.span_forward import SpanForward
 from cri_shim.telemetry.tracing import Tracing, TracingError
 
 SOCKET = "/run/containerd/containerd.sock"
@@ -47,3 +51,43 @@ async def test_a_node_whose_names_are_no_text(monkeypatch):
     encoded = encoder.encode_spans(sent).SerializeToString()
     for value in ("node\ufffd", "a\ufffd", "b\ufffd"):
         assert value.encode() in encoded
+
+
+@pytest.mark.parametrize("status", [302, 307, 308])
+async def test_a_login_for_the_collector_goes_nowhere_else(monkeypatch, capsys, status):
+    """A collector that redirects is refused, by both exporters: the headers may hold a key."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=geheim")
+    got: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        got.append("elsewhere")
+        return web.Response()
+
+    async def collector(request: web.Request) -> web.Response:
+        got.append(request.headers["x-api-key"])
+        return web.Response(status=status, headers={"Location": f"http://127.0.0.1:{other.port}/v1/traces"})
+
+    def site(handler: Any) -> web.Application:
+        application = web.Application()
+        application.router.add_post("/v1/traces", handler)
+        return application
+
+    async with TestServer(site(elsewhere)) as other, TestServer(site(collector)) as server:
+        tracing = Tracing(endpoint=f"http://127.0.0.1:{server.port}/v1/traces")
+        forward = SpanForward(tracing)
+        forward.put(b"export")
+        task = asyncio.ensure_future(forward.run())
+        said = ""
+        async with asyncio.timeout(20):
+            while "tracing.not_forwarded" not in said:
+                await asyncio.sleep(0.01)
+                said += capsys.readouterr().out
+        task.cancel()
+        assert f"it answers {status}" in said
+        export = span_export(tracing, SOCKET)
+        if export is not None:  # the SDK is an extra
+            request = Request(1, "Version", trace=TraceContext("a" * 32, "b" * 16), api="v1")
+            request.end("OK", "")
+            export.closed(request)
+            await export.close()
+    assert got == ["geheim"] * (1 if export is None else 2)
