@@ -20,9 +20,10 @@ from containerd_client.distribution.contents import read_contents
 from containerd_client.distribution.progress import LEAST, Progress
 from containerd_client.distribution.registries.credentials import as_bytes
 from containerd_client.distribution.registries.hosts import directory_of, is_loopback
+from containerd_client.distribution.transfer_errors import cause_of
 from containerd_client.distribution.values.errors import DistributionError, ManifestError, NotInRegistryError
 from containerd_client.distribution.values.manifest import Descriptor
-from containerd_client.errors import ContainerdError, NotFound, Unimplemented
+from containerd_client.errors import ContainerdError, NotFound, Unimplemented, Unknown
 from containerd_client.options import call_options
 
 if TYPE_CHECKING:
@@ -100,6 +101,11 @@ class TransferPull:
                 ) from error
             except NotFound as error:
                 raise NotInRegistryError(error.detail) from error
+            except Unknown as error:
+                meant = cause_of(error)
+                if meant is None:
+                    raise
+                raise meant from error
         contents = await self._contents(str(reference), options)
         if not await self._unpacker.present(options.snapshotter, contents.chain_id):
             for number in range(len(contents.chains)):
