@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, field
 
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from cri_shim.tuning.admission import AdmissionLimiter
     from cri_shim.tuning.cgroup_moves import CgroupMoves
     from cri_shim.tuning.shim_calls import ShimCalls
+
+
+LARGE_ANSWERS_AT_ONCE: Final = 2
 
 
 class Service(Struct, frozen=True):
@@ -136,5 +139,7 @@ class Service(Struct, frozen=True):
     """Whether containerd has the snapshotters that the configuration names."""
     exec_starts: KeyedSemaphores = field(default_factory=lambda: KeyedSemaphores(STARTS_AT_ONCE))
     """Admits starts of commands, a few at a time for each pod."""
+    large_answers: KeyedSemaphores = field(default_factory=lambda: KeyedSemaphores(LARGE_ANSWERS_AT_ONCE))
+    """Admits answers that take much memory while they are made, a few at a time for each RPC."""
     facts: DaemonFacts = field(default_factory=DaemonFacts)
     """What the daemon knows about its own process."""

@@ -36,7 +36,8 @@ async def list_pod_sandbox_metrics(
 ) -> cri.ListPodSandboxMetricsResponse:
     """Return the metrics of every ready pod; a value that cannot be read is missing, but never the whole pod."""
     response = cri.ListPodSandboxMetricsResponse()
-    await add_metrics(service, [sandbox for sandbox in service.sandboxes if sandbox.ready], response.pod_metrics)
+    async with service.large_answers.of("metrics"):
+        await add_metrics(service, [sandbox for sandbox in service.sandboxes if sandbox.ready], response.pod_metrics)
     return response
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
 
+from cri_shim.rpc import sandbox_metrics
+from cri_shim.service import LARGE_ANSWERS_AT_ONCE
 from lab.cri_client import failure
 from lab.pod_configs import NODE, pod_config
 
@@ -103,3 +106,24 @@ async def test_a_pod_that_is_not_ready(node: Node) -> None:
     assert code == grpc.StatusCode.UNAVAILABLE
     assert text.startswith(f"sandbox {pod_id} is not running, so it has no statistics")
     assert (await failure(node.client.PodSandboxStats(pod_sandbox_id="nothing")))[0] == grpc.StatusCode.NOT_FOUND
+
+
+async def test_many_who_want_all_metrics_are_answered_in_turn(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half-made answers take ten times the memory of one that waits to be sent."""
+    at_once: list[int] = []
+    made = 0
+    add_metrics = sandbox_metrics.add_metrics
+
+    async def counted(*arguments: Any) -> None:
+        nonlocal made
+        made += 1
+        at_once.append(made)
+        await asyncio.sleep(0)
+        await add_metrics(*arguments)
+        made -= 1
+
+    await node.kubelet.run_pod()
+    monkeypatch.setattr(sandbox_metrics, "add_metrics", counted)
+    answers = await asyncio.gather(*(node.client.ListPodSandboxMetrics() for _ in range(20)))
+    assert [len(answer.pod_metrics) for answer in answers] == [1] * 20
+    assert max(at_once) == LARGE_ANSWERS_AT_ONCE
