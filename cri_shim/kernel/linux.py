@@ -214,7 +214,7 @@ class LinuxKernel:
         """See ``Kernel.run_in_network_namespace``."""
 
         def enter() -> T:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO may lie in its place
             try:
                 _check(_libc.setns(fd, _CLONE_NEWNET), path, "enter the network namespace")
             finally:

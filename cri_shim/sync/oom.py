@@ -12,9 +12,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from google.protobuf.message import DecodeError
+
 from containerd_client import ContainerdError, NotFound, call_options
 from containerd_client.api.io.containerd.cgroups.v1 import cgroups_pb2 as cgroups_v1
 from containerd_client.api.io.containerd.cgroups.v2 import cgroups_pb2 as cgroups_v2
+from containerd_client.encoding.clean_text import parse_message
 from cri_shim.kernel.cgroups import UNIFIED
 from cri_shim.kernel.executors import FS, run
 from cri_shim.stats.oom_kills import Kills, has_child, kills_below
@@ -107,7 +110,10 @@ class OomKills:
             except ContainerdError as error:
                 reason = str(error)
             else:
-                return any(_oom_kills(metric.data) > 0 for metric in metrics)
+                try:
+                    return any(_oom_kills(metric.data) > 0 for metric in metrics)
+                except DecodeError as error:  # the shim writes them, and any program may be a shim
+                    return NotKnown(f"its metrics cannot be read: {error}")
         return NotKnown(reason)
 
     def _all_ended(self, parent: str, running: Collection[str]) -> Kills | None:
@@ -126,7 +132,7 @@ class OomKills:
 def _oom_kills(data: AnyMessage) -> int:
     name = data.type_url.rpartition("/")[2]
     if name == _V1:
-        return cgroups_v1.Metrics.FromString(data.value).memory_oom_control.oom_kill
+        return parse_message(cgroups_v1.Metrics.FromString, data.value).memory_oom_control.oom_kill
     if name == _V2:
-        return cgroups_v2.Metrics.FromString(data.value).memory_events.oom_kill
+        return parse_message(cgroups_v2.Metrics.FromString, data.value).memory_events.oom_kill
     return 0

@@ -210,3 +210,18 @@ async def test_a_containerd_that_does_not_answer(monkeypatch, failures, expected
     monkeypatch.setattr(oom, "ASKED_AGAIN", (0, 0, 0))
     client = SimpleNamespace(tasks=SilentTasks(failures))
     assert await OomKills(cast("Any", client), None).was_oom_killed("aaa", POD) == expected
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+async def test_metrics_that_are_none(version):
+    """A shim's answer that cannot be read says nothing about the cause, and the exit is recorded all the same."""
+    data = Any_(type_url=f"io.containerd.cgroups.{version}.Metrics", value=b"\x0a\x05\xff")
+
+    class Tasks:
+        async def metrics(self, _filter):
+            return [SimpleNamespace(data=data)]
+
+    kills = OomKills(cast("Any", SimpleNamespace(tasks=Tasks())), None)
+    answer = await kills.was_oom_killed("c1", "")
+    assert isinstance(answer, NotKnown)
+    assert "cannot be read" in answer.reason
