@@ -22,6 +22,7 @@ import structlog
 from msgspec import Struct
 
 from cri_shim.kernel import executors
+from cri_shim.status_text import status_text
 from cri_shim.streaming.remote import ClientGoneError
 from cri_shim.streaming.spdy import Limits
 from cri_shim.streaming.spdy_session import SpdySession
@@ -229,7 +230,7 @@ class SpdyForward:
                 sock = await self._pod.dial(port)
             except OSError as failure:
                 log.info("portforward.failed", sandbox_id=self._pod.id, port=port, error=str(failure))
-                await error.write(str(failure).encode())
+                await error.write(status_text(str(failure)).encode())
                 error.end()
                 return
             error.end()

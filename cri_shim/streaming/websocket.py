@@ -14,6 +14,7 @@ from cri_shim.streaming.link import hung_up
 from cri_shim.streaming.remote import ClientGoneError, Output
 from cri_shim.streaming.resize import ResizeReader
 from cri_shim.streaming.status import status_json, status_text
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from aiohttp.web_ws import WebSocketResponse
@@ -81,7 +82,7 @@ class WebSocketRemoteClient:
                     await self._taken.wait()
         except ChannelError as error:
             log.warning("stream.protocol_error", error=str(error))
-            await self._socket.close(code=1002, message=str(error).encode()[:100])
+            await self._socket.close(code=1002, message=escaped(str(error), 100).encode()[:100])
         finally:
             self._gone.set()
             self._stdin.end(ClientGoneError("the client has closed the connection"))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiohttp import WSMsgType
 
+from cri_shim.status_text import status_text
 from cri_shim.streaming.channels import ChannelCodec, ChannelData, ChannelError
 from cri_shim.streaming.inbox import Inbox
 from cri_shim.streaming.port_forward import carry
@@ -107,7 +108,7 @@ class WebSocketForward:
         try:
             sock = await self._request.pod.dial(port)
         except OSError as failure:
-            await self.send(2 * index + 1, str(failure).encode())
+            await self.send(2 * index + 1, status_text(str(failure)).encode())
             return
         await carry(sock, self._pipes[index])
 
