@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.status_text import status_text as bounded
-
 if TYPE_CHECKING:
     from cri_shim.streaming.remote import Outcome
 
@@ -15,12 +13,11 @@ def status_json(outcome: Outcome) -> bytes:
     """Return the outcome as a metav1.Status, which v4 and later use."""
     status: dict[str, Any] = {"metadata": {}, "status": "Success"}
     if outcome.error:
-        said = bounded(outcome.error)
         status |= {
             "status": "Failure",
-            "message": said,
+            "message": outcome.error,
             "reason": "InternalError",
-            "details": {"causes": [{"message": said}]},
+            "details": {"causes": [{"message": outcome.error}]},
             "code": 500,
         }
     elif outcome.exit_code:
@@ -36,5 +33,5 @@ def status_json(outcome: Outcome) -> bytes:
 def status_text(outcome: Outcome) -> bytes:
     """Return the outcome as one line for the protocols before v4; empty for success."""
     if outcome.error:
-        return bounded(outcome.error).encode()
+        return outcome.error.encode()
     return f"command terminated with non-zero exit code: {outcome.exit_code}".encode() if outcome.exit_code else b""

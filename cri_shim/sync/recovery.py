@@ -9,6 +9,7 @@ logged, and if at least its kind and id are known, it is listed as unknown so th
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 16
 _LIST_SECONDS: Final = 10.0
 """The time limit for both lists of records together."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9]+([._-][A-Za-z0-9]+)*")
+"""What containerd allows as an id. Ids become parts of paths, so nothing else is taken up."""
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +120,7 @@ class Recovery:
 
     async def _records(self, kind: str) -> list[Record]:
         records = await self._containerd.containers.list(f'labels."{KIND_LABEL}"=={kind}')
-        return [record for record in records if self._belongs(record)]
+        return [record for record in records if self._belongs(record) and _ID.fullmatch(record.id)]
 
     def _loaded_sandbox(self, record: Record) -> Sandbox | None:
         """Return the pod of a record, added to the store if it is new; None while an operation is making it."""

@@ -376,3 +376,14 @@ async def test_a_record_whose_id_begins_like_another(node):
     assert node.sandboxes.get(POD).ready
     assert CONTAINER[:2] in node.containers
     assert POD[:2] in node.sandboxes
+
+
+@pytest.mark.parametrize("id_", ["", "a/../b", "..", "\0", "\ufffd", "a\n"])
+async def test_a_record_whose_id_is_none(node, id_):
+    """Ids become parts of paths, so a record with another name is left alone, and all others are read."""
+    node.pod()
+    node.containerd.sandboxes.append(containers_pb2.Container(id=id_))
+    node.containerd.members.append(containers_pb2.Container(id=id_))
+    await node.recovery.run()
+    assert [sandbox.id for sandbox in node.sandboxes] == [POD]
+    assert list(node.containers) == []
