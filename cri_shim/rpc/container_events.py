@@ -65,5 +65,5 @@ def event_message(images: ImageStore, event: Event) -> cri.ContainerEventRespons
     )
     if event.sandbox is not None:
         response.pod_sandbox_status.CopyFrom(sandbox_status.status_of(event.sandbox))
-        response.containers_statuses.extend(container_status.member_status(images, one) for one in event.containers)
+        response.containers_statuses.extend(container_status.status_of(images, one) for one in event.containers)
     return response
