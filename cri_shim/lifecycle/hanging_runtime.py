@@ -72,7 +72,7 @@ async def end_hanging_runtimes(
     one in the pod's record in memory.
     """
     if runtime_handler is None:
-        sandbox = sandboxes.find(sandbox_id)
+        sandbox = sandboxes.exact(sandbox_id)
         runtime_handler = "" if sandbox is None else sandbox.runtime_handler
     name = runtime_handler or config.containerd.default_runtime_name
     handler = config.containerd.runtimes.get(name)
@@ -87,7 +87,7 @@ def end_programs(namespace: str, sandbox_id: str, proc: Path = PROC, *, members:
     The shim of a pod without a pause process was started for one of the pod's containers, the ``members``, or for one
     that is gone by now; it is recognised by the containers that it serves.
     """
-    ids = {sandbox_id, *members}
+    ids = {sandbox_id, *members} - {""}  # a record that cannot be read names no pod
     for shim, started_with, _ in shims_in(namespace, proc):
         own = cgroups(shim, proc)
         below = {pid: cgroups(pid, proc) for pid in _descendants(proc, shim)} if own else {}

@@ -31,7 +31,7 @@ def require_running(
         return container
     said = f"container {container.id} is {container.state_word}"
     said = f"{said}: {container.unknown_reason}" if container.unknown_reason else f"{said}, not running"
-    sandbox = sandboxes.find(container.sandbox_id) if container.sandbox_id else None
+    sandbox = sandboxes.exact(container.sandbox_id)
     if sandbox is not None and not sandbox.ready and not container.status.started_at:
         said = f"{said}; its sandbox {sandbox.id} {sandbox.unready_reason}"
     raise FailedPreconditionError(f"{said}; {consequence}")

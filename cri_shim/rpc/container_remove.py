@@ -48,7 +48,7 @@ async def remove(service: Service, id_: str) -> None:
         await stop(service, id_, grace=0)
         # The exit is recorded before the task is deleted, and the deletion holds the lock.
         async with service.locks.of(id_):
-            container = service.containers.find(id_)
+            container = service.containers.exact(id_)
             if container is not None:  # another removal, for example of the pod, may have ended meanwhile
                 with removal_of(f"container {id_}"):
                     await _leave_nothing(service, container)
@@ -61,7 +61,7 @@ async def _leave_nothing(service: Service, container: Container) -> None:
     service.logs.close(id_)
     async with hanging_ended(service.config, service.sandboxes, service.containers, container.sandbox_id):
         await end_task(service.containerd, service.exits, f"container {id_}", id_)
-    sandbox = service.sandboxes.find(container.sandbox_id)
+    sandbox = service.sandboxes.exact(container.sandbox_id)
     if sandbox is not None and not container.status.started_at:
         await clear_cgroups(service.config, sandbox, [id_])
     await every(

@@ -118,7 +118,7 @@ async def measured_layers(
 
 def _snapshotter(config: Config, sandboxes: Index[Sandbox], container: Container) -> str:
     """Return the snapshotter that holds the container's own layer."""
-    sandbox = sandboxes.find(container.sandbox_id) if container.sandbox_id else None
+    sandbox = sandboxes.exact(container.sandbox_id)
     name = "" if sandbox is None else sandbox.handler_name
     handler = config.containerd.runtimes.get(name or config.containerd.default_runtime_name)
     # When the handler is no longer configured, the container is usually where all others are.

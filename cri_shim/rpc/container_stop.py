@@ -37,7 +37,7 @@ async def stop_container(service: Service, request: cri.StopContainerRequest) ->
 
 async def stop(service: Service, id_: str, *, grace: float) -> None:
     """Stop the container with the full id ``id_``; return when its exit is recorded."""
-    container = service.containers.find(id_)
+    container = service.containers.exact(id_)
     if container is not None:
         async with hanging_ended(service.config, service.sandboxes, service.containers, container.sandbox_id):
             await _stop(service, container, grace)
@@ -48,11 +48,11 @@ async def _stop(service: Service, started: Container, grace: float) -> None:
     container: Container | None = started
     if started.starting:
         await until_started(service, started)
-        container = service.containers.find(id_)
+        container = service.containers.exact(id_)
     if container is not None and container.unknown_reason:
         # It is unknown whether the container runs; check first, so that an absent task is not waited for.
         await record_if_ended(service.containerd, service.exits, id_)
-        container = service.containers.find(id_)
+        container = service.containers.exact(id_)
     if container is None or not (container.running or container.unknown_reason):
         return
     if grace > 0 and container.running:

@@ -43,7 +43,7 @@ async def stop_pod_sandbox(service: Service, request: cri.StopPodSandboxRequest)
 async def stop(service: Service, sandbox_id: str) -> None:
     """Stop the pod with the full id ``sandbox_id``, whatever its state."""
     await wait_or_end_background_start(service, sandbox_id)
-    sandbox = service.sandboxes.find(sandbox_id)
+    sandbox = service.sandboxes.exact(sandbox_id)
     if sandbox is None:
         return
     async with nullcontext() if _has_ended(service.containers, sandbox) else service.pod_stops.slot():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.logs.registry import ContainerLogs
@@ -184,6 +185,24 @@ async def test_records_that_cannot_be_read(machine: Machine, earlier: tuple[str,
             await client.RemovePodSandbox(pod_sandbox_id=earlier[0])
             assert not machine.space.containers
     assert {"recovery.sandbox_unreadable", "recovery.container_unreadable"} <= {one["event"] for one in logs}
+
+
+async def test_a_container_that_names_no_pod(machine: Machine, earlier: tuple[str, str]) -> None:
+    """A record that another client made with the plugin's label alone is listed, and can be removed."""
+    _, id_ = earlier
+    for name in (id_, "another"):
+        machine.space.containers[name] = containers_pb2.Container(
+            id=name, labels={"io.cri-containerd.kind": "container"}
+        )
+    async with machine.daemon() as service:
+        client = Client(service)
+        assert service.containers.get(id_).sandbox_id == ""
+        for name in (id_, "another"):
+            await client.StopContainer(container_id=name)
+            await client.RemoveContainer(container_id=name)
+        assert [sandbox.id for sandbox in service.sandboxes] == [earlier[0]]
+        assert not service.containers
+    assert not {id_, "another"} & set(machine.space.containers)
 
 
 @pytest.mark.parametrize("method", ["resume", "collect"])
