@@ -3,13 +3,16 @@
 aiohttp bounds the size and the number of the headers, but not their sum: its own limits, wide enough for what Go
 accepts, would let a server fill gigabytes of memory. So the bytes that arrive are counted here, until the headers are
 complete, and then against the bytes of the body.
+
+Here as well, headers are accepted that the library rejects and Go accepts: see :func:`tolerated`.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
-from aiohttp import ClientPayloadError
+from aiohttp import ClientError, ClientPayloadError
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 
@@ -25,9 +28,33 @@ AROUND: Final = 16
 """Bytes around each byte of the body that are allowed in addition, because a server may send it in tiny chunks."""
 
 
+_BEFORE_COLON: Final = re.compile(rb"^([!-9;-~]+)[ \t]+:", re.MULTILINE)
+_LENGTH: Final = re.compile(rb"^content-length:[ \t]*([0-9]+)[ \t]*\r\n", re.MULTILINE | re.IGNORECASE)
+_ENCODING: Final = re.compile(rb"^transfer-encoding:", re.MULTILINE | re.IGNORECASE)
+
+
+def tolerated(head: bytes) -> bytes:
+    """Return the headers in a form that the library accepts: without spaces before colons, and with one length.
+
+    A length that is repeated is one, and beside ``Transfer-Encoding`` none counts (RFC 9112, 6.3).
+    """
+    head = _BEFORE_COLON.sub(rb"\1:", head)
+    lengths = _LENGTH.findall(head)
+    if lengths and _ENCODING.search(head):
+        return _LENGTH.sub(b"", head)
+    if len(lengths) > 1 and len(set(lengths)) == 1:
+        return _LENGTH.sub(b"", head, count=len(lengths) - 1)
+    return head
+
+
 class BoundedResponseHandler(ResponseHandler):
     """Reads one connection's responses, and ends the connection when one of them has too much besides its body."""
 
+    # The library gives up a response whose body is followed by more bytes, if it gets them with the headers. Go ignores
+    # them, and so the headers are passed on alone.
+
+    _apart = True
+    """Whether to do so; not for HEAD, of which GET is tried next if it is answered with a body."""
     _count = 0
     """Bytes of the response that have arrived."""
     _stream: StreamReader | None = None
@@ -36,6 +63,7 @@ class BoundedResponseHandler(ResponseHandler):
     def set_response_params(self, **parameters: Any) -> None:
         """Begin with the next response, which may be that of a proxy to CONNECT (called by the library)."""
         self._count, self._stream = 0, None
+        self._apart = not parameters.get("skip_payload")
         super().set_response_params(
             **{**parameters, "max_line_size": LARGEST_LINE, "max_field_size": LARGEST_LINE, "max_headers": MOST_HEADERS}
         )
@@ -48,9 +76,15 @@ class BoundedResponseHandler(ResponseHandler):
         super().feed_data(data, size)
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what has arrived, and count it (called by the transport)."""
+        """Pass on what has arrived, headers and body separately, and count it (called by the transport)."""
         self._count += len(data)
-        super().data_received(data)
+        while self._apart and self._stream is None and (end := data.find(b"\r\n\r\n") + 4) > 4:
+            super().data_received(tolerated(data[:end]))
+            data = data[end:]
+            if not data or self.exception() is not None:
+                break
+        else:
+            super().data_received(data)
         stream = self._stream
         if self._count <= LARGEST:
             return
@@ -59,9 +93,26 @@ class BoundedResponseHandler(ResponseHandler):
         elif self._count - stream.total_bytes > LARGEST + AROUND * stream.total_bytes:
             self._end(ClientPayloadError(f"more than {LARGEST} bytes arrive that do not belong to the body"))
 
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """End the response with an error (called by the library), and its body as well.
+
+        The library does not tell the reader of a body if what comes next is not HTTP, and stops the timer at the same
+        time, so that the reader would wait for ever.
+        """
+        super().set_exception(exc, *cause)
+        stream = self._stream
+        if stream is None or stream.is_eof() or stream.exception() is not None:
+            return
+        known = isinstance(exc, ClientError | OSError | TimeoutError)
+        stream.set_exception(exc if known else ClientPayloadError(f"it is not valid HTTP: {_first_line(exc)}"))
+
     def _end(self, error: Exception) -> None:
         if self.transport is not None:
             self.transport.abort()
-        if self._stream is not None:
-            self._stream.set_exception(error)
         self.set_exception(error)
+
+
+def _first_line(error: BaseException) -> str:
+    """Return what is wrong, without the lines that point at the place in the response."""
+    text = str(getattr(error, "message", "")) or type(error).__name__
+    return text.strip().partition("\n")[0].rstrip(" :")

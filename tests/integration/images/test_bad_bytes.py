@@ -71,53 +71,6 @@ async def test_headers_beyond_the_limit(client, server):
     assert len(str(caught.value)) < 2048
 
 
-HEADERS = b"HTTP/1.1 200 Some\r\n"
-IN_CHUNKS = HEADERS + b"Transfer-Encoding: chunked\r\n\r\n"
-FIELD = b"X: " + b"x" * 1_000_000 + b"\r\n"
-
-
-@pytest.mark.parametrize(
-    ("begin", "more"),
-    [
-        (HEADERS, FIELD),
-        (b"", b"HTTP/1.1 103 Soon\r\n" + FIELD + b"\r\n"),
-        (IN_CHUNKS + chunked(MANIFEST, end=b"0\r\n"), FIELD),
-        (IN_CHUNKS + b"5;", b"x" * 1_000_000),
-        (IN_CHUNKS, b"0" * 1_000_000),
-    ],
-    ids=["headers", "interim responses", "trailers", "an extension of a chunk", "the size of a chunk"],
-)
-async def test_more_and_more_that_is_no_body(client, begin, more):
-    """A server that never comes to an end of it is stopped: it could fill all memory of the node."""
-    sent = 0
-
-    async def serve(reader, writer):
-        nonlocal sent
-        with contextlib.suppress(OSError):
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(begin)
-            while sent < 100_000_000:
-                writer.write(more)
-                await writer.drain()
-                sent += len(more)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    where = Source(parse_reference(f"{address}/app:1"), (Host(f"http://{address}/v2"),))
-    with contextlib.suppress(RegistryUnavailableError):  # unless the whole body had arrived by then
-        assert await client.manifest(where, WANTED) == MANIFEST
-    server.close()
-    assert sent < 50_000_000
-
-
-async def test_tiny_chunks(client, server):
-    """A body of which each byte is a chunk of its own, with an extension, is a body."""
-    body = b"".join(b"1;note=x\r\n%c\r\n" % byte for byte in MANIFEST) + b"0\r\n\r\n"
-    server.fallback = lambda got: answer(200, body, Transfer_Encoding="chunked")
-    assert await client.manifest(source(server), WANTED) == MANIFEST
-
-
 @pytest.mark.parametrize("encoding", ["br", "zstd", "charset=utf-8", "deflate", "gzip, gzip, gzip, gzip"])
 @pytest.mark.parametrize("lengths", [True, False])
 async def test_an_encoding_that_is_not_there(client, server, encoding, lengths):
