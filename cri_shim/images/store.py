@@ -44,7 +44,7 @@ from cri_shim.images.unpack import unpack_stored
 from untrusted import REPLACEMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Coroutine, Iterable, Sequence
+    from collections.abc import Collection, Container, Coroutine, Iterable, Sequence
     from typing import Any
 
     from containerd_client import Containerd
@@ -282,8 +282,9 @@ class ImageStore:
         async with self._locks.of(image.id):
             records = await self._client.images.list(f"target.digest=={image.target.digest}")
             last = self._table.name_of(ref) if ref else ""
-            names = {*image.references, *(record.name for record in records)}
-            await self._delete(sorted(names, key=lambda name: (name == last, name == image.id, name)), image.id)
+            existing = {record.name for record in records}
+            names = sorted({*image.references, *existing}, key=lambda name: (name == last, name == image.id, name))
+            await self._delete(names, image.id, existing)
         self._unpacked = {pair for pair in self._unpacked if pair[1] != image.chain_id}
 
     async def remove_unusable(self, ref: str) -> None:
@@ -297,17 +298,20 @@ class ImageStore:
             return
         async with self._locks.of(target):
             records = await self._client.images.list(f"target.digest=={target}")
-            names = {name, *(record.name for record in records)}
-            await self._delete(sorted(names, key=lambda each: (each == name, each)), "")
+            existing = {record.name for record in records}
+            names = sorted({name, *existing}, key=lambda each: (each == name, each))
+            await self._delete(names, "", existing)
             for each in names:
                 self._broken.pop(each, None)
 
-    async def _delete(self, names: Sequence[str], image_id: str) -> None:
+    async def _delete(self, names: Sequence[str], image_id: str, existing: Container[str]) -> None:
+        # Deleting a record that is gone, because the answer to an earlier removal was lost, would collect nothing.
+        collecting = next((name for name in reversed(names) if name in existing), "")
         for name in names:
             now = self._table.by_name(name)
             if now is not None and now.id != image_id:
                 continue  # a pull has made it point at another image since
-            if not await delete_record(self._client, name, sync=name == names[-1]):
+            if not await delete_record(self._client, name, sync=name == collecting):
                 log.debug("image.record_gone", name=name)
             self._readings.outdate(name)
             self._table.drop(name)

@@ -39,6 +39,18 @@ async def rest():
         await asyncio.sleep(0)
 
 
+async def test_a_removal_whose_last_answer_was_lost():
+    """The record goes last that still exists, as only the deletion of that one collects what the image had."""
+    client = FakeContainerd()
+    store = store_of(client)
+    image_id = client.add_image(TAG, AT)
+    await store.load_all()
+    del client.records[image_id]
+    await store.remove(store.resolve(image_id), image_id)
+    assert client.records == {}
+    assert client.deleted[-1].endswith(" sync")
+
+
 async def test_two_reads_at_once_are_two():
     """The first look learns that it is stale although a second one, just like it, has ended meanwhile."""
     client = FakeContainerd()
