@@ -20,6 +20,7 @@ from containerd_client.errors import is_shim_gone
 from containerd_client.exits import exit_code
 from cri_shim.errors import UnavailableError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.orphaned_cgroups import clear_cgroups
 from cri_shim.oci.stop_signal import signal_name
 from cri_shim.sync.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
 from cri_shim.sync.orphaned_shims import end_orphaned_shims
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from cri_shim.config import Config
     from cri_shim.state.containers import Container
     from cri_shim.state.index import Index
+    from cri_shim.state.sandboxes import Sandbox
     from cri_shim.sync.exits import Exits
 
 ENDED_SECONDS = 60.0
@@ -159,10 +161,11 @@ async def record_if_ended(containerd: Containerd, exits: Exits, id_: str) -> Non
         await exits.ended(id_, exit_code(polled.exit_status), nanoseconds(polled.exited_at))
 
 
-async def discard_task(config: Config, containerd: Containerd, id_: str) -> None:
+async def discard_task(config: Config, containerd: Containerd, sandbox: Sandbox | None, id_: str) -> None:
     """Undo a task that was created and perhaps started: kill it, wait for its end, and delete it.
 
-    A task that does not exist is success.
+    ``id_`` is the id of the sandbox, or of a container in it; ``sandbox`` is None if it is gone. A task that does not
+    exist is success. Raises ContainerdError, and OSError for a cgroup that cannot be removed.
     """
     tasks = containerd.tasks
     try:
@@ -176,5 +179,7 @@ async def discard_task(config: Config, containerd: Containerd, id_: str) -> None
     try:
         await tasks.delete(id_)
     except NotFound:
-        # A create that was interrupted may have left a shim that containerd does not know about.
+        # A create that was interrupted may have left a shim, and cgroups, that containerd does not know about.
         await run(FS, end_orphaned_shims, config.containerd.address, config.containerd.namespace, {id_})
+        if sandbox is not None:
+            await clear_cgroups(config, sandbox, [id_])

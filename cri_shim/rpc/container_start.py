@@ -106,7 +106,7 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         fifos = await run(FS, service.logs.open, container.id, container.log_path, stdin=config.stdin, tty=config.tty)
         await service.exits.begin(container.id)
         sandbox = service.sandboxes.get(container.sandbox_id)
-        undo.push("end the process", lambda: discard_task(service.config, service.containerd, container.id))
+        undo.push("end the process", lambda: discard_task(service.config, service.containerd, sandbox, container.id))
         async with (
             mapped_for(service.kernel, service.paths, service.sandboxes, container, rootfs) as mounts,
             hanging_ended(service.config, service.sandboxes, service.containers, container.sandbox_id),

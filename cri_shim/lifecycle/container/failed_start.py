@@ -68,8 +68,9 @@ async def _undo_again(service: Service, id_: str, reason: str) -> None:
                 return
             try:
                 with call_options(timeout=UNDO_SECONDS):
-                    await discard_task(service.config, service.containerd, id_)
-            except ContainerdError as failure:
+                    sandbox = service.sandboxes.exact(container.sandbox_id)
+                    await discard_task(service.config, service.containerd, sandbox, id_)
+            except (ContainerdError, OSError) as failure:
                 log.debug("container.start_not_undone", container_id=id_, error=str(failure))
                 continue
             service.exits.undo_done(id_)

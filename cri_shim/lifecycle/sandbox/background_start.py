@@ -110,23 +110,23 @@ async def _start(service: Service, sandbox: Sandbox, *, seconds: float | None) -
             # Set before the task is gone, so that a container that is requested meanwhile fails with these words.
             service.sandboxes.update(sandbox.id, lambda current: current.replace(start_error=why))
             log.error("sandbox.start_failed", sandbox_id=sandbox.id, error=str(error))
-            await _not_started(service, sandbox.id, why)
+            await _not_started(service, sandbox, why)
         raise
     service.sandboxes.update(sandbox.id, lambda current: current.replace(starting=False))
 
 
-async def _not_started(service: Service, sandbox_id: str, why: str) -> None:
+async def _not_started(service: Service, started: Sandbox, why: str) -> None:
     try:
-        await discard_task(service.config, service.containerd, sandbox_id)
-    except ContainerdError as error:
+        await discard_task(service.config, service.containerd, started, started.id)
+    except (ContainerdError, OSError) as error:
         # It is unknown whether it runs: the pod stays listed as not ready, and its removal checks again.
         unknown_reason = f"its start failed and could not be undone: {why}; {error}"
         service.sandboxes.update(
-            sandbox_id, lambda sandbox: sandbox.replace(starting=False, unknown_reason=unknown_reason)
+            started.id, lambda sandbox: sandbox.replace(starting=False, unknown_reason=unknown_reason)
         )
     else:
-        service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.replace(starting=False))
-        await service.exits.ended(sandbox_id, UNKNOWN_EXIT_CODE, time.time_ns())
+        service.sandboxes.update(started.id, lambda sandbox: sandbox.replace(starting=False))
+        await service.exits.ended(started.id, UNKNOWN_EXIT_CODE, time.time_ns())
 
 
 async def _record(containerd: Containerd, sandboxes: Index[Sandbox], connected: Sandbox) -> None:

@@ -141,7 +141,7 @@ async def _make_pause(
 
     async def end() -> None:
         await wait_or_end_background_start(service, sandbox.id)
-        await discard_task(service.config, service.containerd, sandbox.id)
+        await discard_task(service.config, service.containerd, sandbox, sandbox.id)
 
     undo.push("end the sandbox process", end)
     userns = str(service.paths.pinned_userns(sandbox.id))

@@ -61,6 +61,18 @@ async def test_a_start_that_fails(method: str, node: Node) -> None:
     await node.client.RemoveContainer(container_id=id_)
 
 
+async def test_cgroups_that_a_failed_runtime_has_left(node: Node) -> None:
+    """The runtime may be ended after it has made them; containerd, which knows of no task, cannot remove them."""
+    id_ = await created(node)
+    [sandbox] = node.service.sandboxes
+    parent = sandbox.config.linux.cgroup_parent or "/k8s.io"
+    left = node.cgroups.directory("memory", f"{parent}/{id_}")
+    (left / "below").mkdir(parents=True)
+    node.fake.faults.add("Tasks/Create", FaultKind.UNKNOWN, text="killed")
+    await failure(node.client.StartContainer(container_id=id_))
+    assert not left.exists()
+
+
 async def test_a_failed_start_is_on_disk(node: Node) -> None:
     """A daemon that restarts afterwards still knows that the container has ended, and why."""
     id_ = await created(node)

@@ -11,6 +11,7 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.cri_client import failure
 from lab.pod_configs import NODE, pod_config
+from tests.fakes.cgroups import FakeCgroups
 from tests.fakes.cni import ADDRESS
 from tests.fakes.containerd import FaultKind
 from tests.fakes.service import until_idle
@@ -18,6 +19,7 @@ from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from cri_shim.service import Service
     from tests.fakes.cni import FakeCni
@@ -114,6 +116,19 @@ async def test_undo_after_a_step_that_fails(
     assert "the disk is on fire" in text
     assert method in text
     assert not left()
+
+
+async def test_undo_after_a_runtime_that_was_ended(
+    fake: FakeContainerd, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have made the pod's cgroups, which containerd, that knows of no task, cannot remove."""
+    monkeypatch.setattr("cri_shim.rpc.sandbox_run.new_id", lambda: "f" * 64)
+    cgroup = FakeCgroups(tmp_path / "cgroups").directory("memory", f"/pods/{'f' * 64}")
+    cgroup.mkdir(parents=True)
+    fake.faults.add("Tasks/Create", FaultKind.UNKNOWN, text="killed")
+    await failure(client.RunPodSandbox(config=pod_config(cgroup_parent="/pods")))
+    assert cgroup.parent.exists()
+    assert not cgroup.exists()
 
 
 @BOTH
