@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import structlog
 
+from cri_shim.daemon.line_logger import LineLogger
 from untrusted import encodable, escaped, shorten
 
 if TYPE_CHECKING:
@@ -30,23 +31,6 @@ _LONGEST_VALUE = 1 << 16
 _TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
-class LineLogger:
-    """Writes finished lines. A line that cannot be written is lost, because no request may fail over its log line."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def msg(self, line: str) -> None:
-        """Write one line at once and in one piece."""
-        try:
-            self._stream.write(line + "\n")
-            self._stream.flush()
-        except (OSError, ValueError):
-            return
-
-    debug = info = warning = warn = error = critical = exception = fatal = log = failure = msg
-
-
 def configure(level: str, log_format: str, *, stream: TextIO | None = None) -> None:
     """Set up structlog and the standard ``logging`` module for the process.
 
@@ -60,13 +44,14 @@ def configure(level: str, log_format: str, *, stream: TextIO | None = None) -> N
     if not journal:
         shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"))
     render = _renderer(log_format, journal=journal, colors=out.isatty())
+    lines = LineLogger(out)
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
-        logger_factory=lambda *_: LineLogger(out),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
-    handler = _StandardHandler(LineLogger(out), [*shared, *render])
+    handler = _StandardHandler(lines, [*shared, *render])
     root = logging.getLogger()
     root.handlers[:] = [handler]
     # Libraries log too much below this level; their warnings are worth a line.
