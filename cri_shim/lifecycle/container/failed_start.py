@@ -48,6 +48,7 @@ def start_failed(service: Service, id_: str, error: CriError | ContainerdError) 
 
 def _conclude(service: Service, id_: str, error: CriError | ContainerdError) -> None:
     """Set the state of a container whose start was undone."""
+    service.logs.close(id_)  # an undo that failed at first has not come to this
     if isinstance(error, Unavailable | AlreadyExists):
         # AlreadyExists: what an interrupted start had left was in the way, and was undone just now.
         service.containers.update(id_, lambda c: c.replace(unknown_reason="", undo_pending=False))

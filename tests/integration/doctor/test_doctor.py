@@ -139,7 +139,8 @@ async def test_a_port_in_use(lab):
 
 
 async def test_a_second_daemon_on_one_root(lab, tmp_path):
-    second = {"socket_path": str(tmp_path / "s"), "state": str(tmp_path / "state")}
+    other = {"address": lab.containerd.address, "namespace": "other"}
+    second = {"socket_path": str(tmp_path / "s"), "state": str(tmp_path / "state"), "containerd": other}
     examined = await examine(lab, second)
     assert examined.errors == ["two-daemons"]
     assert (

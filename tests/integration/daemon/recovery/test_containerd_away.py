@@ -138,3 +138,25 @@ async def test_images_that_changed_meanwhile(lab):
     await asyncio.to_thread(lab.containerd.ctr, "images", "remove", tag)
     await asyncio.to_thread(lab.bridge.start)
     assert not (await lab.client.ImageStatus(image={"image": tag})).HasField("image")
+
+
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.035])
+async def test_containerd_dies_while_a_container_starts(lab, after):
+    """The start fails or succeeds, and the container is as before or runs: no end is made up for it."""
+    pod = await run_pod(lab)
+    container = await pod.create()
+    starting = asyncio.ensure_future(container.start())
+    await asyncio.sleep(after)
+    await asyncio.to_thread(lab.containerd.kill9)
+    await asyncio.wait([starting])
+    await asyncio.to_thread(lab.containerd.start)
+    await until_ready(lab, True)
+    status = await container.until(lambda status: status.state != cri.CONTAINER_UNKNOWN)
+    assert status.state in {cri.CONTAINER_CREATED, cri.CONTAINER_RUNNING}, status
+    if (error := starting.exception()) is not None:
+        assert isinstance(error, grpc.aio.AioRpcError)
+        assert error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ALREADY_EXISTS}
+    if status.state == cri.CONTAINER_CREATED:
+        await container.start()
+    assert await container.output("echo fine") == "fine"
+    await pod.remove()

@@ -124,6 +124,7 @@ async def test_a_containerd_that_goes_away_meanwhile(method: str, node: Node, mo
     await node.fake.come_back()
     await until(lambda: node.service.readiness.ready and not node.service.containers.get(id_).unknown_reason)
     assert id_ not in node.fake.state["k8s.io"].tasks
+    assert not node.service.logs.follows(id_)
     assert (await node.kubelet.states())[id_] == cri.CONTAINER_CREATED
     await node.client.StartContainer(container_id=id_)
     await node.until_idle()
