@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from cri_shim.os_errors import cri_error_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
@@ -52,6 +54,9 @@ class Supervisor:
     async def _logged(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
+        except OSError as error:
+            log.error("background.failed", work=name, error=str(cri_error_of(error)))
+            log.debug("background.traceback", work=name, exc_info=error)
         except Exception as error:
             log.exception("background.failed", work=name, error=str(error))
 

@@ -24,6 +24,7 @@ from cri_shim.kernel.presence import entries_of, mode_of
 from cri_shim.kernel.remove_tree import remove_tree
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
+from cri_shim.os_errors import cri_error_of
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -78,7 +79,12 @@ def note_unfinished(work: Path, file: Path) -> None:
 
 async def end_cut_off(containerd: Containerd, paths: Paths, container_id: str, *, paused: bool) -> None:
     """Undo what checkpoints of another process have left of a container; where that fails, their marks stay."""
-    for work in await run(FS, _cut_off, paths.container_root(container_id)):
+    try:
+        marks = await run(FS, _cut_off, paths.container_root(container_id))
+    except OSError as error:
+        log.error("checkpoint.cut_off_stays", container_id=container_id, error=str(cri_error_of(error)))
+        return
+    for work in marks:
         await _end(containerd, container_id, work, paused=paused)
 
 

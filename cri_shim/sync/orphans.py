@@ -57,6 +57,8 @@ async def remove_orphaned_files(
     What cannot be removed is logged. ``living`` is called once, after the directories were listed, and must include
     what is being made. ``detach`` takes a pod off its network, given its id and its network namespace, or raises
     CriError.
+
+    A directory that cannot be read does not keep the others from being cleared; raises its ``OSError`` at the end.
     """
     kinds = (
         _Kind((paths.sandboxes_root(), paths.sandboxes_state()), lambda id_: remove_pod_files(kernel, paths, id_)),
@@ -64,13 +66,28 @@ async def remove_orphaned_files(
         _Kind((paths.idmapped(),), lambda id_: unmount_idmapped(kernel, paths, id_)),
         _Kind((paths.image_mounts(),), lambda id_: unmount_images(kernel, paths, id_)),
     )
-    names_of_kinds = await run(FS, lambda: [kind.names() for kind in kinds])
+    names_of_kinds, unread = await run(FS, _names, kinds)
     spared = frozenset(living())
-    await run(FS, _unlink_files, [parent for kind in kinds for parent in kind.parents], spared)
-    attached = {id_ for id_ in names_of_kinds[0] - spared if not await _detached(paths, id_, detach)}
-    for kind, names in zip(kinds, names_of_kinds, strict=True):
+    await run(FS, _unlink_files, [parent for kind in names_of_kinds for parent in kind.parents], spared)
+    pods = names_of_kinds.get(kinds[0], set())
+    attached = {id_ for id_ in pods - spared if not await _detached(paths, id_, detach)}
+    for kind, names in names_of_kinds.items():
         for id_ in names - spared - attached:
             await run(FS, _remove, kind, id_)
+    if unread is not None:
+        raise unread
+
+
+def _names(kinds: Iterable[_Kind]) -> tuple[dict[_Kind, set[str]], OSError | None]:
+    """Return the names of each kind whose directories can be read, and the error of one that cannot."""
+    names: dict[_Kind, set[str]] = {}
+    unread: OSError | None = None
+    for kind in kinds:
+        try:
+            names[kind] = kind.names()
+        except OSError as error:
+            unread = unread or error
+    return names, unread
 
 
 async def _detached(paths: Paths, id_: str, detach: Callable[[str, str], Awaitable[None]]) -> bool:

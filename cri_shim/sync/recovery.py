@@ -18,6 +18,7 @@ from containerd_client import call_options
 from cri_shim.disk.pod_directories import are_pinned, mark_exited
 from cri_shim.errors import AlreadyExistsError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.os_errors import cri_error_of
 from cri_shim.state.stored.metadata import KIND_LABEL
 from cri_shim.sync.load import load_container, load_sandbox
 from cri_shim.sync.orphans import remove_orphaned_files
@@ -209,7 +210,10 @@ class Recovery:
             return known | self._sandbox_names.holders() | self._container_names.holders()
 
         await self._clear_orphaned_tasks(living)
-        await remove_orphaned_files(self._kernel, self._paths, living, self._detach_orphaned)
+        try:
+            await remove_orphaned_files(self._kernel, self._paths, living, self._detach_orphaned)
+        except OSError as error:
+            log.warning("recovery.orphaned_files_unknown", error=str(cri_error_of(error)))
         removed = await remove_orphaned_snapshots(self._containerd, self._snapshotters, living)
         if removed:
             log.info("recovery.snapshots_removed", snapshots=removed)

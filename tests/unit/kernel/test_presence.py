@@ -78,14 +78,16 @@ def test_mount_points(paths, remove, place):
 
 
 async def test_directories_of_what_has_no_record(paths):
-    """They are not taken for none."""
+    """They are not taken for none, and the others are cleared."""
 
     async def detach(_sandbox_id, _netns_path):
         raise AssertionError
 
+    (paths.container_root("gone") / "volumes").mkdir(parents=True)
     loop(paths.image_mounts())
     with unknown():
         await remove_orphaned_files(RecordingKernel(), paths, set, detach)
+    assert not paths.container_root("gone").exists()
 
 
 def test_the_note_of_an_unfinished_file(paths, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from cri_shim.sync import checkpoint_work
 from cri_shim.sync.checkpoint_work import end_cut_off, make_work, note_unfinished, remove_work, resume
 from lab.pod_configs import pod_config
 from tests.fakes.containerd import FaultKind
@@ -78,6 +79,22 @@ async def test_a_note_that_a_power_failure_has_damaged(service: Service, pod: st
     (cut_off / "unfinished").write_bytes(note)
     await end_cut_off(service.containerd, service.paths, pod, paused=False)
     assert not cut_off.exists()
+
+
+async def test_a_directory_that_cannot_be_read(
+    service: Service, pod: str, cut_off: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether there is a mark is not known: the log says so, and the mark stays."""
+
+    def refuse(path: Path) -> list[Path]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+    monkeypatch.setattr(checkpoint_work, "entries_of", refuse)
+    with capture_logs() as logs:
+        await end_cut_off(service.containerd, service.paths, pod, paused=True)
+    (line,) = (line for line in logs if line["event"] == "checkpoint.cut_off_stays")
+    assert line["error"].startswith(f"{cut_off.parent}: too many open files; ")
+    assert cut_off.exists()
 
 
 def test_a_file_that_cannot_be_removed_is_named_with_its_path(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
