@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from checks import answers, circles, file_length, folder_size, layers, picture, room_purpose, word_list
+from checks import answers, circles, committed_files, file_length, folder_size, layers, picture, room_purpose, word_list
 from checks.repository import Repository
 
-RULES = (answers, circles, layers, file_length, folder_size, room_purpose, word_list, picture)
+RULES = (answers, circles, layers, file_length, folder_size, committed_files, room_purpose, word_list, picture)
 
 
 def main(root: Path) -> int:
