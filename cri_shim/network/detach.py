@@ -146,25 +146,33 @@ class Detacher:
         gone = False
         for number, plugin in reversed(list(enumerate(chain))):
             try:
-                await delete(plugin, attachment)
+                gone = await self._one(owed, attachment, plugin, delete, number=number) or gone
             except CniError as error:
-                missing = _missing_program(plugin, error)
-                if missing and self._is_given_up(owed, missing):
-                    await self._without_program(attachment, plugin, missing, delete)
-                    self._left(owed, plugin.type, str(error))
-                    gone = True
-                elif isinstance(error, ProgramMissingError):
+                if not passed_over(error):
                     raise
-                elif "not found" in error.said:
-                    # go-cni reads this as "deleted already" and ignores it.
-                    self._left(owed, plugin.type, str(error))
-                elif _may_be_refused(owed, attachment, plugin, number, error):
-                    await self._without_pod_arguments(owed, attachment, plugin, delete, error)
-                elif passed_over(error):
-                    deadline = now() + self._time_limit  # a plugin that hung must not take the time of the others
-                else:
-                    raise
+                deadline = now() + self._time_limit  # a plugin that hung must not take the time of the others
         return gone
+
+    async def _one(self, owed: Owed, attachment: Attachment, plugin: Plugin, delete: _Delete, *, number: int) -> bool:
+        """Run the DEL of one plugin; return True if a program is missing and was skipped. Raises ``CniError``."""
+        try:
+            await delete(plugin, attachment)
+        except CniError as error:
+            missing = _missing_program(plugin, error)
+            if missing and self._is_given_up(owed, missing):
+                await self._without_program(attachment, plugin, missing, delete)
+                self._left(owed, plugin.type, str(error))
+                return True
+            if isinstance(error, ProgramMissingError):
+                raise
+            if "not found" in error.said:
+                # go-cni reads this as "deleted already" and ignores it.
+                self._left(owed, plugin.type, str(error))
+            elif _may_be_refused(owed, attachment, plugin, number, error):
+                await self._without_pod_arguments(owed, attachment, plugin, delete, error)
+            else:
+                raise
+        return False
 
     async def _without_pod_arguments(
         self, owed: Owed, attachment: Attachment, plugin: Plugin, delete: _Delete, refusal: CniError

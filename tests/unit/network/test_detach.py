@@ -329,6 +329,19 @@ async def test_the_rest_of_a_chain_whose_configuration_has_changed(node, left):
     assert [line["plugin"] for line in left] == ["portmap", "portmap"]
 
 
+async def test_a_configuration_that_was_mended_of_a_pod_with_a_host_port(node, left):
+    """What a plugin refuses may be the pod's own words or its configuration: both are left out, in this order."""
+    node.install("portmap", FAILS)
+    node.install("bridge")
+    old = network("bridge", "portmap", capabilities=("portMappings",))
+    for fields in ({"begun": 2, "refusal": "busy"}, {}):
+        (node.directory / "ran").unlink(missing_ok=True)
+        today = network("bridge", name="other")
+        await node.detach(owed(old, today, capability_args=PORTS, **fields), today)
+        assert node.ran[-3:] == ["portmap", "bridge", "bridge"]
+    assert [line["plugin"] for line in left] == ["portmap", "portmap"]
+
+
 async def test_another_network_in_the_place_of_a_record(node, left):
     """What the record would have freed may be left, and the log says so; the network's own configuration frees it."""
     node.install("new")
