@@ -15,6 +15,8 @@ from msgspec import Struct
 
 DIRECTORY_LOCKS: Final = ("root.lock", "state.lock")
 """The files that a running daemon locks, both of them in each of its two directories."""
+OF_PODS: Final = frozenset({"sandboxes", "containers", "idmapped", "image-mounts"})
+"""The directories in these two in which each entry belongs to a pod or container, and is removed without one."""
 
 
 def namespace_lock_file(address: str, namespace: str) -> str:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from cri_shim.doctor.checks import daemons
-from cri_shim.kernel.file_lock import FileLock, HeldError
+from cri_shim.kernel.file_lock import FileLock, HeldError, holder_of_lock
 from cri_shim.kernel.unix_socket import answers, identity
-from cri_shim.paths import DIRECTORY_LOCKS, namespace_lock_file
+from cri_shim.paths import DIRECTORY_LOCKS, OF_PODS, namespace_lock_file
 from cri_shim.tuning.ticks import next_tick
 
 if TYPE_CHECKING:
@@ -56,10 +56,14 @@ def socket_lock(path: str) -> Iterator[None]:
 def directory_locks(paths: Paths) -> Iterator[None]:
     """Hold root and state while the ``with`` block runs; raises OSError when another daemon has one of them.
 
-    Both locks are taken in each directory. One daemon's root must not be another's state either, because each removes
-    whatever has no record of its own there.
+    Both locks are taken in each directory. One daemon's root must not be another's state either, nor be among the
+    directories of another's pods, because each removes whatever has no record of its own there.
     """
     directories = {key: directory.resolve() for key, directory in (("state", paths.state), ("root", paths.root))}
+    for key, directory in directories.items():
+        for above in (top.parent for top in (directory, *directory.parents) if top.name in OF_PODS):
+            if holder := next(filter(None, (holder_of_lock(above / name) for name in DIRECTORY_LOCKS)), ""):
+                raise OSError(daemons.used_by_another(above, key, holder))
     with contextlib.ExitStack() as stack:
         for directory, key in {directory: key for key, directory in directories.items()}.items():
             for name in DIRECTORY_LOCKS:

@@ -38,9 +38,9 @@ class FileLock:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            pid = os.read(fd, _LONGEST_PID).strip()
+            holder = _named(fd)
             os.close(fd)
-            raise HeldError(self._path, f"process {int(pid)}" if pid.isdigit() else "another process") from error
+            raise HeldError(self._path, holder) from error
         except OSError:
             os.close(fd)
             raise
@@ -54,6 +54,27 @@ class FileLock:
         """Release the lock, even if a program that was just started has not closed its copy yet."""
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)
+
+
+def holder_of_lock(path: str | os.PathLike[str]) -> str:
+    """Return what holds the lock of ``path``, without taking it; empty if nothing does. Raises OSError."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    try:
+        # Shared, so that two such looks do not see each other.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _named(fd)
+    finally:
+        os.close(fd)
+    return ""
+
+
+def _named(fd: int) -> str:
+    pid = os.read(fd, _LONGEST_PID).strip()
+    return f"process {int(pid)}" if pid.isdigit() else "another process"
 
 
 def _write_pid(fd: int) -> None:

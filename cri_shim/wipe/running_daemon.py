@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from cri_shim.kernel.file_lock import holder_of_lock
 from cri_shim.paths import DIRECTORY_LOCKS
 
 if TYPE_CHECKING:
     from cri_shim.config import Config
-
-_LONGEST_PID: Final = 20
 
 
 def lock_files(config: Config) -> list[Path]:
@@ -27,17 +24,4 @@ def holder_of(config: Config) -> str:
 
     Raises OSError for a lock that cannot be looked at.
     """
-    for path in lock_files(config):
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        try:
-            # Shared, so that two such looks do not see each other.
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.read(descriptor, _LONGEST_PID).strip()
-            return f"process {int(pid)}" if pid.isdigit() else "another process"
-        finally:
-            os.close(descriptor)
-    return ""
+    return next((holder for path in lock_files(config) if (holder := holder_of_lock(path))), "")

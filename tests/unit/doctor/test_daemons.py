@@ -104,6 +104,19 @@ def test_a_daemon_that_holds_only_our_namespace_is_another_one(tmp_path, directo
     assert what == daemons.pods_of_another(f"{tmp_path}/c.sock", "k8s.io", f"process {os.getpid()}")
 
 
+@pytest.mark.parametrize("place", ["root/containers", "state/sandboxes/deeper"])
+def test_no_directory_is_in_one_of_another_daemon(tmp_path, directories, place):
+    """The other daemon would remove what is there, because it has no record of it; elsewhere nothing is removed."""
+    inner = Paths(tmp_path / place, tmp_path / "state2")
+    for directory in (inner.root, inner.state, directories.root / "own"):
+        directory.mkdir(parents=True)
+    with directory_locks(directories), pytest.raises(OSError, match="give this one a root of its own"):
+        with directory_locks(inner):
+            pass
+    with directory_locks(directories), directory_locks(Paths(directories.root / "own", tmp_path / "state2")):
+        pass
+
+
 def test_a_namespace_is_locked_by_one_at_a_time(tmp_path):
     """By whatever way it reaches containerd's socket; other namespaces are free, and where no file can be made, all."""
     (tmp_path / "link").symlink_to(tmp_path)
