@@ -11,12 +11,14 @@ import json
 import os
 import shutil
 import subprocess
+import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
-import pytest_asyncio
 
 import cri_shim
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -81,11 +83,21 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         yield Node(f"{registry.address}/busybox:1", directory)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def client() -> AsyncIterator[CriClient]:
-    """A client of the daemon that runs now."""
-    async with CriClient(f"unix://{SOCKET}") as one:
-        yield one
+@asynccontextmanager
+async def connected() -> AsyncIterator[CriClient]:
+    """A client of the daemon that runs now, once it has answered it: on a busy machine, a first connection may fail."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        async with CriClient(f"unix://{SOCKET}") as client:
+            try:
+                await client.Version()
+            except grpc.aio.AioRpcError as error:
+                if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(1)
+                continue
+            yield client
+            return
 
 
 def run(*command: str) -> str:
@@ -138,7 +150,7 @@ async def runs_on(node: Node) -> None:
 async def answers_with_the_same_pod(node: Node) -> None:
     """The daemon that runs now has the container, with the same process."""
     run(PROGRAM, "status", "--wait", "120")
-    async with CriClient(f"unix://{SOCKET}") as client:
+    async with connected() as client:
         answer = await client.ContainerStatus(container_id=node.counting.id, verbose=True)
     assert answer.status.state == cri.CONTAINER_RUNNING
     assert json.loads(answer.info["info"])["pid"] == node.process
@@ -163,7 +175,7 @@ async def test_set_up_and_a_pod(node):
     assert f"/etc/systemd/system/{UNIT}" not in said
     assert shown("FragmentPath") == f"/lib/systemd/system/{UNIT}"
     await asyncio.to_thread(run, PROGRAM, "status", "--wait", "120")
-    async with CriClient(f"unix://{SOCKET}") as client:
+    async with connected() as client:
         await client.PullImage(image={"image": node.image})
         pod = await Pod.run(client, node.image, log_directory=node.logs, cgroup_parent="system.slice")
         node.container = await pod.start(command=COUNT)
@@ -180,7 +192,7 @@ async def test_another_version(node, version):
     assert daemon() not in {0, before}
     assert is_active()
     assert run(PROGRAM, "--version").startswith(f"cri-shim {version} ")
-    async with CriClient(f"unix://{SOCKET}") as client:
+    async with connected() as client:
         assert (await client.Version()).runtime_version == version
     await answers_with_the_same_pod(node)
 

@@ -90,6 +90,14 @@ def test_nothing_of_the_machine_that_built_it(package, tmp_path):
     assert (environment / "bin/cri-shim").read_text().startswith("#!/usr/lib/cri-shim/bin/python3\n")
 
 
+def test_a_second_build_is_the_same(package, tmp_path):
+    """Byte for byte, in another directory, of the same wheels."""
+    command = [".venv-runtime/bin/python", "-m", "lab.packaging", str(package.parent / "wheels"), str(tmp_path)]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=MINUTES * 60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / package.name).read_bytes() == package.read_bytes()
+
+
 def test_what_else_is_in_it(root, package):
     """Manual, completion, examples, the documents of Debian; the shells find their files."""
     install(root, package)
