@@ -17,6 +17,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from aiohttp import StreamReader
 
 LARGEST: Final = 10 << 20
@@ -28,8 +30,13 @@ AROUND: Final = 16
 """Bytes around each byte of the body that are allowed in addition, because a server may send it in tiny chunks."""
 
 
+_BEGIN: Final = b"HTTP/"
+_END: Final = re.compile(rb"\n\r?\n")
+"""The end of headers: Go accepts line ends without the carriage return."""
+_PART_OF_END: Final = 2
+"""Bytes of it after which the last one may still be missing."""
 _BEFORE_COLON: Final = re.compile(rb"^([!-9;-~]+)[ \t]+:", re.MULTILINE)
-_LENGTH: Final = re.compile(rb"^content-length:[ \t]*([0-9]+)[ \t]*\r\n", re.MULTILINE | re.IGNORECASE)
+_LENGTH: Final = re.compile(rb"^content-length:[ \t]*([0-9]+)[ \t]*\r?\n", re.MULTILINE | re.IGNORECASE)
 _ENCODING: Final = re.compile(rb"^transfer-encoding:", re.MULTILINE | re.IGNORECASE)
 
 
@@ -51,14 +58,19 @@ class BoundedResponseHandler(ResponseHandler):
     """Reads one connection's responses, and ends the connection when one of them has too much besides its body."""
 
     # The library gives up a response whose body is followed by more bytes, if it gets them with the headers. Go ignores
-    # them, and so the headers are passed on alone.
+    # them, and so the headers are passed on alone. They may arrive in pieces of any size, and are gathered first.
 
-    _apart = True
+    _apart = False
     """Whether to do so; not for HEAD, of which GET is tried next if it is answered with a body."""
     _count = 0
     """Bytes of the response that have arrived."""
     _stream: StreamReader | None = None
     """Its body, once its headers are complete."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._head = bytearray()
+        """Headers that are incomplete so far."""
 
     def set_response_params(self, **parameters: Any) -> None:
         """Begin with the next response, which may be that of a proxy to CONNECT (called by the library)."""
@@ -78,13 +90,9 @@ class BoundedResponseHandler(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         """Pass on what has arrived, headers and body separately, and count it (called by the transport)."""
         self._count += len(data)
-        while self._apart and self._stream is None and (end := data.find(b"\r\n\r\n") + 4) > 4:
-            super().data_received(tolerated(data[:end]))
-            data = data[end:]
-            if not data or self.exception() is not None:
-                break
-        else:
-            super().data_received(data)
+        rest = self._after_headers(data) if self._apart and self._stream is None and data else data
+        if rest is not None:
+            super().data_received(rest)
         stream = self._stream
         if self._count <= LARGEST:
             return
@@ -92,6 +100,33 @@ class BoundedResponseHandler(ResponseHandler):
             self._end(HttpProcessingError(code=0, message=f"its headers have more than {LARGEST} bytes"))
         elif self._count - stream.total_bytes > LARGEST + AROUND * stream.total_bytes:
             self._end(ClientPayloadError(f"more than {LARGEST} bytes arrive that do not belong to the body"))
+
+    def _after_headers(self, data: bytes) -> bytes | None:
+        """Pass on headers as soon as they are complete; return the bytes after them, None if there are none yet.
+
+        What is not HTTP is returned at once, so that the library can say so.
+        """
+        head, known = self._head, max(0, len(self._head) - _PART_OF_END)
+        head += data
+        while head and self._stream is None and self.exception() is None and head.startswith(_BEGIN[: len(head)]):
+            end = _END.search(head, known)
+            if end is None:
+                return None
+            known = 0
+            complete = bytes(head[: end.end()])
+            del head[: end.end()]
+            super().data_received(tolerated(complete))
+        rest = bytes(head) if self.exception() is None else b""
+        head.clear()
+        return rest or None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End the response (called by the transport); the library sees incomplete headers as they are."""
+        if self._head:
+            head = bytes(self._head)
+            self._head.clear()
+            super().data_received(head)
+        super().connection_lost(exc)
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         """End the response with an error (called by the library), and its body as well.
