@@ -107,7 +107,7 @@ def container_resources(spec: Spec) -> cri.ContainerResources:
     out.memory_limit_in_bytes = memory.get("limit") or 0
     out.memory_swap_limit_in_bytes = memory.get("swap") or 0
     for limit in resources.get("hugepageLimits") or ():
-        out.hugepage_limits.add(page_size=limit["pageSize"], limit=limit["limit"])
+        out.hugepage_limits.add(page_size=limit.get("pageSize", ""), limit=limit.get("limit", 0))
     out.unified.update(resources.get("unified") or {})
     return result
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from containerd_client import ContainerdError, call_options
 from containerd_client.distribution.values.reference import is_digest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import CriError
 from cri_shim.state.stored.go_json import to_go_json
 from cri_shim.state.stored.runtime import shown_runtime_options
 from cri_shim.state.stored.spec import read_spec
@@ -98,6 +99,6 @@ async def _info(containerd: Containerd, container: Container) -> dict[str, Any]:
             "runtimeOptions": shown_runtime_options(record),
             "runtimeSpec": read_spec(record),
         }
-    except (ContainerdError, ValueError) as error:  # the rest of the answer comes from memory
+    except (ContainerdError, CriError) as error:  # the rest of the answer comes from memory
         info["trouble"] = container.unknown_reason or str(error)
     return info

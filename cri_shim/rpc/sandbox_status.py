@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from containerd_client import ContainerdError, call_options
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import CriError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.rpc import container_status
@@ -102,6 +103,6 @@ async def _info(containerd: Containerd, kernel: Kernel, sandbox: Sandbox) -> dic
             "runtimeOptions": shown_runtime_options(record),
             "runtimeSpec": read_spec(record),
         }
-    except (ContainerdError, ValueError) as error:  # the rest of the answer comes from memory
+    except (ContainerdError, CriError) as error:  # the rest of the answer comes from memory
         info["trouble"] = sandbox.unknown_reason or str(error)
     return info

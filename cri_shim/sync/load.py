@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from containerd_client.encoding.timestamps import nanoseconds
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.disk.status_file import read_status
+from cri_shim.errors import CriError
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.oci.annotations import SANDBOX_ID
 from cri_shim.oci.resources import container_user
@@ -89,7 +90,7 @@ def load_container(record: Record, paths: Paths) -> Container:
     try:
         stored = read_container(record)
         user = container_user(read_spec(record))
-    except (ValueError, TypeError, AttributeError) as error:  # any part of a spec may have any type
+    except (CriError, ValueError) as error:
         name = f"unreadable_{record.id}"
         config = cri.ContainerConfig(metadata=cri.ContainerMetadata(name=name), labels=_cri_labels(record))
         return Container(
@@ -138,8 +139,8 @@ def _netns_of(record: Record) -> str:
     """Return the network namespace that the runtime spec names; empty for the node's own or an unreadable spec."""
     try:
         namespaces = read_spec(record)["linux"]["namespaces"]
-        return encodable(str(next(entry.get("path", "") for entry in namespaces if entry["type"] == "network")))
-    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        return encodable(str(next(entry.get("path", "") for entry in namespaces if entry.get("type") == "network")))
+    except (CriError, KeyError, StopIteration):
         return ""
 
 
@@ -147,7 +148,7 @@ def _sandbox_of(record: Record) -> str:
     """Return the pod that the runtime spec names as the container's; empty if it names none."""
     try:
         return encodable(str(read_spec(record)["annotations"][SANDBOX_ID]))
-    except (ValueError, KeyError, TypeError):
+    except (CriError, KeyError):
         return ""
 
 

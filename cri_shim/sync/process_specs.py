@@ -28,7 +28,7 @@ class ProcessSpecs:
         self._changes = 0
 
     async def of(self, container_id: str) -> dict[str, Any]:
-        """Return a copy that the caller may change; raises DocumentError if it cannot be read, and ContainerdError."""
+        """Return a copy that the caller may change; raises CriError if it cannot be read, and ContainerdError."""
         cached = self._cache.get(container_id)
         if cached is not None:
             self._cache.move_to_end(container_id)

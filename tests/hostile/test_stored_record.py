@@ -10,6 +10,7 @@ from google.protobuf.any_pb2 import Any
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.disk.status_file import read_status
+from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.oci.options import SpecOptions
 from cri_shim.oci.resources import updated_spec
@@ -19,7 +20,6 @@ from cri_shim.state.stored.spec import process_of, read_spec
 from cri_shim.sync.load import load_container, load_sandbox
 from tests.fakes.service import NODE
 from tests.hostile.inputs import Input, check_refusal, every
-from untrusted import DocumentError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ def test_record_spec(given: Input) -> None:
     record = containers_pb2.Container(id=ID)
     record.spec.value = given.data
     if not given.accepted:
-        with pytest.raises(DocumentError, match=ID) as refused:
+        with pytest.raises(FailedPreconditionError, match=ID) as refused:
             process_of(record)
         check_refusal(given, refused.value)
         return

@@ -142,8 +142,8 @@ async def test_a_record_that_another_client_has_rewritten(node: Node) -> None:
         node.client.UpdateContainerResources(container_id=id_, linux=cri.LinuxContainerResources(cpu_shares=5)),
     ):
         code, text = await failure(call)
-        assert code == grpc.StatusCode.INTERNAL
-        assert f"runtime spec of container {id_} is not readable: process is not an object" in text
+        assert code == grpc.StatusCode.FAILED_PRECONDITION
+        assert f"runtime spec of container {id_} is not readable: process is a list, not an object" in text
         assert "unexpectedly" not in text
     assert (await node.client.ContainerStatus(container_id=id_, verbose=True)).status.state == cri.CONTAINER_RUNNING
     await node.client.StopPodSandbox(pod_sandbox_id=pod_id)
