@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
+_LONGEST_VALUE = 1024  # bytes; systemd ignores messages of more than 4096, and with them the READY=1 in them
+_LONGEST_NUMBER = 20  # digits; systemd's numbers have 64 bits
+_SHORTEST_INTERVAL = 0.01  # seconds; a shorter one would leave no time for anything else
 # The longest that a full queue at the manager may block the event loop, in seconds.
 _SEND_TIMEOUT = 1.0
 
@@ -43,8 +46,8 @@ class Notifier:
         if not address.startswith(("/", "@")):  # also vsock:, which only virtual machines' managers use
             return cls()
         meant = process in {"", str(os.getpid())}
-        seconds = int(microseconds) / 1e6 if meant and microseconds.isascii() and microseconds.isdigit() else 0.0
-        return cls(address, watchdog_seconds=seconds)
+        readable = microseconds.isascii() and microseconds.isdigit() and len(microseconds) <= _LONGEST_NUMBER
+        return cls(address, watchdog_seconds=int(microseconds) / 1e6 if meant and readable else 0.0)
 
     def ready(self, status: str = "") -> bool:
         """Report that start-up is over: the socket answers."""
@@ -77,17 +80,22 @@ class Notifier:
         """
         while self.watchdog_seconds > 0:
             self.watchdog()
-            await asyncio.sleep(self.watchdog_seconds / 2)
+            await asyncio.sleep(max(self.watchdog_seconds / 2, _SHORTEST_INTERVAL))
 
     def _send(self, **fields: str) -> bool:
         """Send the fields that are not empty; return False if they could not be sent."""
         if not self._address:
             return False
-        lines = [f"{name}={' '.join(value.split())}" for name, value in fields.items() if value]
+        lines = [f"{name}=".encode() + _one_line(value) for name, value in fields.items() if value]
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
                 sender.settimeout(_SEND_TIMEOUT)
-                sender.sendto("\n".join(lines).encode("utf-8", "replace"), self._address)
+                sender.sendto(b"\n".join(lines), self._address)
         except (OSError, ValueError):
             return False
         return True
+
+
+def _one_line(value: str) -> bytes:
+    line = " ".join(value.split()).encode("utf-8", "replace")
+    return line if len(line) <= _LONGEST_VALUE else line[:_LONGEST_VALUE].decode(errors="ignore").encode() + b"..."

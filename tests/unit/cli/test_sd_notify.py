@@ -65,12 +65,36 @@ def test_the_environment_is_read_and_cleared(manager):
         {"WATCHDOG_USEC": "1000000"},
         {"NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"},
         {"NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "soon"},
+        {"NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "9" * 400},
+        {"NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "9" * 5000},
         {"NOTIFY_SOCKET": "vsock:2:1234", "WATCHDOG_USEC": "1000000"},
     ],
 )
 def test_a_watchdog_that_is_not_ours_is_left_alone(environ):
     """Without a socket, for another process, or unreadable: no signs of life."""
     assert Notifier.from_environment(environ).watchdog_seconds == 0.0
+
+
+@pytest.mark.parametrize(("status", "shown"), [("x" * 100_000, b"x" * 1024), ("\u20ac" * 9000, b"\xe2\x82\xac" * 341)])
+def test_a_long_status_is_cut(manager, status, shown):
+    """Of a message beyond 4096 bytes systemd reads nothing: with a long reason the start would never be over."""
+    listener, name = manager
+    assert Notifier(name).ready(status)
+    assert listener.recv(1 << 20) == b"READY=1\nSTATUS=" + shown + b"..."
+
+
+async def test_a_watchdog_that_wants_more_than_there_is_time_for(manager):
+    """The loop goes on with its work."""
+    listener, name = manager
+    feeding = asyncio.create_task(Notifier(name, watchdog_seconds=1e-6).feed_watchdog())
+    await asyncio.sleep(0.095)
+    feeding.cancel()
+    listener.setblocking(False)
+    received = 0
+    with pytest.raises(BlockingIOError):
+        while listener.recv(64):
+            received += 1
+    assert received == 10
 
 
 async def test_signs_of_life_come_twice_as_often_as_asked(manager):
