@@ -37,7 +37,7 @@ def run_command(
         explorer = Explorer(options.address) if options.address else Explorer.of(config)
         try:
             return command(options, explorer)
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             # Values are taken from an answer where they are drawn; another server's, or a later version's, lacks some.
             raise UnreachableError(f"{explorer.not_ours()} ({type(error).__name__}: {escaped(str(error))})") from error
     except UnreachableError as error:
@@ -55,7 +55,7 @@ def hops(options: argparse.Namespace, explorer: Explorer) -> int:
             return _follow(options, explorer)
         case []:
             return _table(options, explorer)
-        case ["show", number] if number.isdigit():
+        case ["show", number] if number.isascii() and number.isdigit():
             return _show(options, explorer, number)
         case ["slowest", *method] if len(method) <= 1:
             return _slowest(options, explorer, method[0] if method else "")
@@ -73,7 +73,7 @@ def _table(options: argparse.Namespace, explorer: Explorer) -> int:
     if options.json:
         return _as_json(answer)
     table = f"{methods_table(answer['methods'], _width())}\n\n{folded(METHODS_LEGEND, _width())}"
-    print(table if answer["methods"] else "no request has been answered yet")
+    print(_printable(table) if answer["methods"] else "no request has been answered yet")
     return 0
 
 
@@ -81,7 +81,7 @@ def _follow(options: argparse.Namespace, explorer: Explorer) -> int:
     for name, data in explorer.live():
         if name != "end" or (not options.all and data["code"] == "OK" and data["method"].startswith(_FOLLOWED)):
             continue
-        print(json.dumps(data) if options.json else request_line(data, _width()), flush=True)
+        print(json.dumps(data) if options.json else _printable(request_line(data, _width())), flush=True)
     return 0
 
 
@@ -93,7 +93,7 @@ def _show(options: argparse.Namespace, explorer: Explorer, number: str) -> int:
         return 1
     if options.json:
         return _as_json(record)
-    print(waterfall(record, width=_width(), plain=_plain()))
+    print(_printable(waterfall(record, width=_width(), plain=_plain())))
     return 0
 
 
@@ -103,7 +103,7 @@ def _slowest(options: argparse.Namespace, explorer: Explorer, method: str) -> in
     if options.json:
         return _as_json(answer)
     for summary in answer["requests"]:
-        print(request_line(summary, _width()))
+        print(_printable(request_line(summary, _width())))
     return 0
 
 
@@ -111,7 +111,7 @@ def _calibrate(options: argparse.Namespace, explorer: Explorer) -> int:
     answer = explorer.get("/api/calibration")
     if options.json:
         return _as_json(answer)
-    print(calibration_text(answer, _width()))
+    print(_printable(calibration_text(answer, _width())))
     return 0
 
 
@@ -122,24 +122,29 @@ def explain(options: argparse.Namespace, explorer: Explorer) -> int:
         print("no request has been answered yet", file=sys.stderr if options.method else sys.stdout)
         return 1 if options.method else 0
     if not options.method:
-        print("\n".join(known))
+        print(_printable("\n".join(known)))
         return 0
     if options.method not in known:
         asked = escaped(options.method, _LONGEST_METHOD)
         said = f"no {asked} request is remembered; send one, or explain one of these:"
         print(folded(said, _width(), ""), file=sys.stderr)
-        print("\n".join(f"  {method}" for method in known), file=sys.stderr)
+        print(_printable("\n".join(f"  {method}" for method in known)), file=sys.stderr)
         return 1
     candidates = explorer.get("/api/requests", method=options.method, limit="100")["requests"]
     # A failed request shows only half of the hops, so a successful one is the better example.
     chosen = next((one for one in candidates if one["code"] == "OK"), candidates[0])
-    print(explained(explorer.get(f"/api/requests/{chosen['id']}"), width=_width()))
+    print(_printable(explained(explorer.get(f"/api/requests/{chosen['id']}"), width=_width())))
     return 0
 
 
 def _as_json(answer: Any) -> int:
     print(json.dumps(answer, indent=2))
     return 0
+
+
+def _printable(text: str) -> str:
+    """Return the text with its control characters as escapes; a CNI plugin's name may hold some."""
+    return "\n".join(escaped(line, len(line)) for line in text.split("\n"))
 
 
 def _width() -> int:

@@ -37,7 +37,7 @@ def _head(document: dict[str, Any]) -> Iterator[str]:
     for warning in document["warnings"]:
         yield from wrapped("  ", _text(warning))
     up = "unknown" if daemon["uptime_s"] is None else f"up {span(daemon['uptime_s'])}"
-    yield from _pair("process", "unknown" if daemon["pid"] is None else f"{daemon['pid']}, {up}")
+    yield from _pair("process", "unknown" if daemon["pid"] is None else f"{_text(daemon['pid'])}, {up}")
     file = daemon["config_file"]
     yield from _pair("configuration", "unknown" if file is None else _text(file) or "none, the defaults")
     yield from _pair("socket", _text(daemon["socket"]))
@@ -68,7 +68,7 @@ def _numbers(document: dict[str, Any]) -> Iterator[str]:
     yield from _pair("pods", _counted(document["pods"]))
     yield from _pair("containers", _counted(document["containers"]))
     images, pulls = document["images"], document["pulls_in_flight"]
-    yield from _pair("images", "unknown" if images is None else f"{images}, {pulls or 0} being pulled")
+    yield from _pair("images", "unknown" if images is None else f"{_text(images)}, {_text(pulls or 0)} being pulled")
     yield from _pair("null call", _measured(document, "null_hop", "to containerd and back"))
     yield from _pair("front hop", _measured(document, "front", "from a client and back"))
     lag, most = document["loop_lag_ms"], document["loop_lag_last_minute_ms"]

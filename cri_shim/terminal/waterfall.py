@@ -84,7 +84,10 @@ def waterfall(record: dict[str, Any], *, width: int, plain: bool = False) -> str
 
 
 def _head(record: dict[str, Any]) -> str:
-    when = datetime.fromtimestamp(record["started_at"]).astimezone()
+    try:
+        when = datetime.fromtimestamp(record["started_at"]).astimezone()
+    except OSError as error:  # the C library has no such year
+        raise ValueError(f"started_at is not a time: {error.strerror}") from error
     about = "  ".join(f"{name}={value}" for name, value in record["subject"].items())
     lines = [f"{record['method']} {record['id']}  {outcome(record)}  {when:%Y-%m-%d %H:%M:%S}"]
     if about:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from containerd_client.retry import RETRY
 from cri_shim.config import Config
 from cri_shim.terminal.bill import bill_lines
-from cri_shim.terminal.commands import run_command
+from cri_shim.terminal.commands import hops, run_command
 from cri_shim.terminal.durations import ms, size
 from cri_shim.terminal.explain import explained
+from cri_shim.terminal.fetch import Explorer
 from cri_shim.terminal.fit import columns
 from cri_shim.terminal.purposes import _ANYWHERE, _IN_REQUEST, helper_purpose, purpose
 from cri_shim.terminal.table import methods_table, outcome, request_line
@@ -233,3 +234,26 @@ def test_names_that_the_terminal_cannot_show_are_escaped(monkeypatch):
     assert run_command(command, argparse.Namespace(address="/nowhere"), Config()) == 0
     sys.stdout.flush()
     assert written.getvalue() == b"image \\u88c5\\u7f6e\n"
+
+
+def shown(monkeypatch, capsys, record):
+    """Return the exit code of ``cri-shim hops show 7`` for an answer, and what it prints."""
+    monkeypatch.setattr(Explorer, "get", lambda _self, _path: record)
+    options = argparse.Namespace(address="h:1", what=["show", "7"], follow=False, json=False, output="text")
+    return run_command(hops, options, Config()), capsys.readouterr()
+
+
+@pytest.mark.parametrize("changes", [{"started_at": 1e17}, {"started_at": 1e300}, {"hops": [hop("a", -1e300, 1.0)]}])
+def test_numbers_that_cannot_be_drawn(monkeypatch, capsys, changes):
+    """Whatever answers at the address, there is one sentence and no traceback."""
+    code, said = shown(monkeypatch, capsys, RECORD | changes)
+    assert (code, said.out, said.err.count("\n")) == (1, "", 1)
+    assert said.err.startswith("what answers at h:1 is not cri-shim")
+
+
+def test_a_name_cannot_steer_the_terminal(monkeypatch, capsys):
+    """A CNI plugin's name may hold any byte."""
+    helper = {"command": "ADD", "start_ms": 55.0, "duration_ms": 30.0, "exit_code": 0, "name": "br\x1b[2Jidge\u202e"}
+    code, said = shown(monkeypatch, capsys, RECORD | {"helpers": [helper]})
+    assert code == 0
+    assert "br\\x1b[2Jidge\\u202e" in said.out
