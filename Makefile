@@ -188,15 +188,15 @@ test-guest: venv guest-packages  ## run the tests that need cgroup v2 or systemd
 
 .PHONY: demo
 demo: demo-packages $(RUNTIME)/.installed  ## show real pods on a private containerd, kill the daemon under them, remove everything
-	$(RUNTIME)/bin/python -m lab.demo
+	$(RUNTIME)/bin/python -m lab.playground.demo
 
 .PHONY: up
 up: demo-packages $(RUNTIME)/.installed  ## start the same pods and daemon, and leave them running to play with
-	$(RUNTIME)/bin/python -m lab.up
+	$(RUNTIME)/bin/python -m lab.playground.up
 
 .PHONY: down
 down: $(RUNTIME)/.installed  ## stop what `make up` started
-	$(RUNTIME)/bin/python -m lab.down
+	$(RUNTIME)/bin/python -m lab.playground.down
 
 # ARGS are the arguments of `cri-shim compare` without its endpoints; docs/measuring.md describes them.
 .PHONY: compare

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lab.playground.up import DEMO
 from lab.processes import command_lines
-from lab.up import DEMO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,18 +37,18 @@ def no_node_is_up() -> Iterator[None]:
         pytest.skip(f"{DEMO} exists: a node of `make up` is in use")
     yield
     if DEMO.exists():
-        run("down")
+        run("playground.down")
 
 
 @pytest.mark.usefixtures("no_node_is_up")
 def test_up_and_down() -> None:
     """From nothing to a node with a pod that can be looked at, and back to nothing."""
-    assert "The node is up." in run("up")
+    assert "The node is up." in run("playground.up")
     assert "demo" in run("cri", "pods")
     deadline = time.monotonic() + 30
     while "hello from the neighbour" not in run("cri", "logs", "asker"):
         assert time.monotonic() < deadline
-    assert "nothing is left" in run("down")
+    assert "nothing is left" in run("playground.down")
     assert not DEMO.exists()
     assert not [pid for pid, arguments in command_lines() if str(DEMO) in " ".join(arguments)]
     assert str(DEMO) not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
@@ -57,4 +57,4 @@ def test_up_and_down() -> None:
 @pytest.mark.usefixtures("no_node_is_up")
 def test_demo() -> None:
     """Its exit code is 0 only if all of it held."""
-    assert "the pod answers while no daemon runs" in run("demo")
+    assert "the pod answers while no daemon runs" in run("playground.demo")

@@ -151,7 +151,7 @@ def test_no_source_or_page_names_a_plan_that_is_not_here() -> None:
         ("[a](page.md#the-head) [b](#the-head) [c](page.md#no-head)", ["page.md#no-head"]),
         ("[a](https://example.org/b.md) `cri_shim/rpc`", []),
         ("`cri_shim/nothing.py` `rpc/version.py` `rpc/nothing.py`", ["cri_shim/nothing.py", "rpc/nothing.py"]),
-        ("```\npython -m lab.nothing\npython -m lab.demo\n```", ["lab.nothing"]),
+        ("```\npython -m lab.nothing\npython -m lab.playground.demo\n```", ["lab.nothing"]),
         ("`cri_shim.service.Service` `cri_shim.service.Servant`", ["cri_shim.service.Servant"]),
     ],
 )

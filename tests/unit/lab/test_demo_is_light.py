@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import grpc
 import pytest
 
-from lab import demo
+from lab.playground import demo
 from lab.processes import LabError, reason_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ NAME = re.compile(r"[A-Za-z0-9._-]+")
 IMPORTED = """
 import json, sys
 before = set(sys.modules)
-import lab.demo, lab.up, lab.down, lab.cri
+import lab.playground.demo, lab.playground.up, lab.playground.down, lab.cri
 print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
@@ -87,7 +87,7 @@ def test_the_demo_has_an_environment_of_its_own(target: str) -> None:
     )
     assert "pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ." in done.stdout
     assert "--group" not in done.stdout
-    assert f".venv-of-nobody/bin/python -m lab.{target}\n" in done.stdout
+    assert f".venv-of-nobody/bin/python -m lab.playground.{target}\n" in done.stdout
     assert "chromium" not in done.stdout
 
 

@@ -1,4 +1,4 @@
-"""Show the life of real pods, from an empty node to an empty node: ``make demo``, or ``python -m lab.demo``.
+"""Show the life of real pods, from an empty node to an empty node: ``make demo``, or ``python -m lab.playground.demo``.
 
 Every step says what it does, shows what it saw, and checks it; the exit code is 0 only if every check holds.
 """
@@ -20,9 +20,9 @@ from lab.census import Census, wait_clean
 from lab.cri_client import CriClient
 from lab.lab import Lab, push_images
 from lab.log_file import text
+from lab.playground.up import BORN, demo_pod
 from lab.pods import fetch
 from lab.processes import reason_of
-from lab.up import BORN, demo_pod
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

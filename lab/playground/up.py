@@ -1,4 +1,4 @@
-"""Start a node and leave it running, to play with: ``python -m lab.up``; ``python -m lab.down`` ends it.
+"""Start a node and leave it running, to play with: ``python -m lab.playground.up``; ``…down`` ends it.
 
 Everything is below .demo/ in the project: registry, containerd, the daemon, their logs, and a pod of two containers.
 """
@@ -20,7 +20,7 @@ from lab.pod_configs import sh
 from lab.pods import Pod, fetch_script, web_server
 from lab.processes import reason_of
 
-DEMO = Path(__file__).resolve().parents[1] / ".demo"
+DEMO = Path(__file__).resolve().parents[2] / ".demo"
 STATE = DEMO / "lab.json"
 BORN = "born as"
 """The line of the web server's log with the random content of its file ``/born``, which it makes at its start."""

@@ -1,4 +1,4 @@
-"""End what ``python -m lab.up`` has left running, and remove it without a trace."""
+"""End what ``python -m lab.playground.up`` has left running, and remove it without a trace."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lab.cni import PodNetwork
 from lab.containerd import PrivateContainerd, unmount_below
 from lab.cri_client import CriClient
 from lab.lab import Lab
+from lab.playground.up import DEMO, STATE
 from lab.processes import command_lines, gone, kill_and_wait
-from lab.up import DEMO, STATE
 
 
 def pids_of(*words: str) -> list[int]:
