@@ -191,8 +191,9 @@ demo: demo-packages $(RUNTIME)/.installed  ## show real pods on a private contai
 	$(RUNTIME)/bin/python -m lab.playground.demo
 
 .PHONY: up
+# ARGS is, for example: --containerd 2.1 --side plugin --side docker
 up: demo-packages $(RUNTIME)/.installed  ## start the same pods and daemon, and leave them running to play with
-	$(RUNTIME)/bin/python -m lab.playground.up
+	$(RUNTIME)/bin/python -m lab.playground.up $(ARGS)
 
 .PHONY: down
 down: $(RUNTIME)/.installed  ## stop what `make up` started

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -83,11 +84,20 @@ class DockerEngine:
             raise LabError(f"docker {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout.strip()
 
+    @property
+    def program(self) -> str:
+        """The path of the command line client."""
+        return shutil.which("docker", path=self._environment["PATH"]) or "docker"
+
+    def remove_containers(self) -> None:
+        """End and remove all containers; raises :class:`LabError` with the engine's error."""
+        if ids := self.docker("ps", "--all", "--quiet").split():
+            self.docker("rm", "--force", *ids)
+
     def stop(self) -> None:
         """Remove its containers, and stop it."""
         with contextlib.suppress(LabError, subprocess.TimeoutExpired):
-            if ids := self.docker("ps", "--all", "--quiet").split():
-                self.docker("rm", "--force", *ids)
+            self.remove_containers()
         with contextlib.suppress(LabError):
             self.daemon.stop()
         unmount_below(self.directory)

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 from lab.bridge import program
-from lab.cni import PodNetwork
 from lab.containerd import PrivateContainerd, unmount_below
 from lab.cri_client import CriClient
 from lab.lab import Lab
-from lab.playground.up import DEMO, STATE
-from lab.processes import command_lines, gone, kill_and_wait
+from lab.playground.place import DEMO, Node, noted
+from lab.playground.up import docker_engine
+from lab.processes import LabError, command_lines, gone, kill_and_wait
 
 
 def pids_of(*words: str) -> list[int]:
-    """Return the processes whose arguments contain all the words, because a noted pid may belong to another by now."""
-    return [pid for pid, arguments in command_lines() if all(word in arguments for word in words)]
+    """Return the processes whose arguments contain all the words, because a noted pid may belong to another by now.
+
+    A path may also be given relative to the directory of the process, as in a command that was typed.
+    """
+    return [pid for pid, arguments in command_lines() if set(words) <= {*arguments, *_absolute(pid, arguments)}]
+
+
+def _absolute(pid: int, arguments: list[str]) -> list[str]:
+    try:
+        directory = Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:  # it has ended
+        return []
+    return [os.path.normpath(directory / argument) for argument in arguments]
 
 
 def end(pids: list[int], seconds: float = 30) -> None:
@@ -38,12 +50,37 @@ def end(pids: list[int], seconds: float = 30) -> None:
             kill_and_wait(pid)
 
 
-async def remove_pods() -> None:
-    """Remove every pod through the daemon, if it runs."""
-    async with CriClient(f"unix://{DEMO / 'bridge' / 'cri-shim.sock'}", deadline=20) as client:
+async def remove_pods(endpoint: str) -> None:
+    """Remove every pod through a daemon, if it runs."""
+    async with CriClient(endpoint, deadline=20) as client:
         for pod in (await client.ListPodSandbox()).items:
             await client.StopPodSandbox(pod_sandbox_id=pod.id)
             await client.RemovePodSandbox(pod_sandbox_id=pod.id)
+
+
+def end_docker() -> None:
+    """End Docker Engine with its containers, if it was started."""
+    directory = DEMO / "docker"
+    if not directory.exists():
+        return
+    engine = docker_engine(Lab("bridge", directory=DEMO))
+    with contextlib.suppress(LabError, subprocess.TimeoutExpired):
+        engine.remove_containers()
+    end(pids_of(f"--data-root={directory / 'data'}"))
+    unmount_below(directory)
+
+
+def end_node(node: Node) -> None:
+    """End the processes of a node, and remove its mounts, network and cgroups."""
+    with contextlib.suppress(Exception):
+        asyncio.run(remove_pods(node.endpoint))
+    end(pids_of(*program()[-1:], "serve", str(node.path / "bridge" / "cri-shim.toml")))
+    end(pids_of("--config", str(node.path / "containerd" / "config.toml")))
+    PrivateContainerd(node.path / "containerd", cri_plugin=False).stop()
+    unmount_below(node.path)
+    if node.network is not None:
+        node.network.cleanup()
+    Lab(node.kind, directory=node.path).remove_cgroups()
 
 
 def down() -> None:
@@ -51,17 +88,10 @@ def down() -> None:
     if not DEMO.exists():
         sys.stdout.write("no node is up\n")
         return
-    with contextlib.suppress(Exception):
-        asyncio.run(remove_pods())
-    end(pids_of(*program()[-1:], "serve", str(DEMO / "bridge" / "cri-shim.toml")))
-    end(pids_of("--config", str(DEMO / "containerd" / "config.toml")))
+    end_docker()
+    for node in reversed(noted().nodes):
+        end_node(node)
     end(pids_of(str(DEMO / "registry" / "registry.yml")))
-    PrivateContainerd(DEMO / "containerd", cri_plugin=False).stop()
-    unmount_below(DEMO)
-    if STATE.exists():
-        noted = json.loads(STATE.read_text())
-        PodNetwork(DEMO / "cni", noted["network_bridge"], noted["network_prefix"]).cleanup()
-    Lab("bridge", directory=DEMO).remove_cgroups()
     shutil.rmtree(DEMO)
     sys.stdout.write("the node is down, and nothing is left\n")
 

@@ -1,29 +1,42 @@
 """Start a node and leave it running, to play with: ``python -m lab.playground.up``; ``…down`` ends it.
 
 Everything is below .demo/ in the project: registry, containerd, the daemon, their logs, and a pod of two containers.
+``--side`` starts other architectures beside it, and ``--containerd`` chooses the line of containerd for all.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import json
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 
+from lab import cgroup_driver
+from lab.debian import containerd_versions
+from lab.debian.packages import NotAvailableError
+from lab.docker import DockerEngine
 from lab.lab import Lab
+from lab.playground.place import DEMO, SIDES, STATE, Node, Noted
+from lab.playground.tour import tour
 from lab.pod_configs import sh
 from lab.pods import Pod, fetch_script, web_server
 from lab.processes import reason_of
+from lab.registry import free_port
 
-DEMO = Path(__file__).resolve().parents[2] / ".demo"
-STATE = DEMO / "lab.json"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lab.lab import Kind
+    from lab.playground.place import SideName
+
 BORN = "born as"
 """The line of the web server's log with the random content of its file ``/born``, which it makes at its start."""
+KINDS: dict[SideName, Kind] = {"plugin": "plugin", "pinned": "bridge"}
 
 
 async def demo_pod(lab: Lab) -> Pod:
@@ -45,56 +58,70 @@ async def demo_pod(lab: Lab) -> Pod:
     return pod
 
 
-def state_of(lab: Lab) -> dict[str, object]:
-    """Return what ``down`` needs to know."""
-    return {
-        "bridge": lab.bridge.daemon.pid,
-        "containerd": lab.containerd.daemon.pid,
-        "registry": lab.images.process.pid,
-        "network_bridge": lab.network.bridge,
-        "network_prefix": lab.network.prefix,
-    }
-
-
-async def up() -> None:
-    """Start the node and print how to use it."""
+async def up(sides: Sequence[SideName], line: str) -> None:
+    """Start the node and what is wanted beside it, and print how to use it."""
     if STATE.exists():
         raise SystemExit(f"{STATE} exists: a node is up already, or `make down` has to clean up first")
+    if line:
+        os.environ["CONTAINERD_BINARIES"] = str(containerd_versions.binaries(line))
     shutil.rmtree(DEMO, ignore_errors=True)
-    lab = Lab("bridge", directory=DEMO, keep=True)
+    # A port of its own, and not one for each start of the daemon: a page that is open in a browser goes on.
+    address = f"127.0.0.1:{free_port()}"
+    lab = await _started(Lab("bridge", directory=DEMO, keep=True, settings={"http": {"address": address}}))
+    nodes = [Node.of(lab)]
+    Noted(tuple(nodes), line).write()
+    others: dict[str, Lab] = {}
+    for name in dict.fromkeys(side for side in sides if side != "docker"):
+        beside = Lab(KINDS[name], directory=DEMO / name, keep=True, registry=lab.images)
+        beside.settings = {"sandbox": {"infra": "pinned"}} if name == "pinned" else {}
+        others[name] = await _started(beside)
+        nodes.append(Node.of(others[name]))
+        Noted(tuple(nodes), line).write()
+    engine = await asyncio.to_thread(_docker, lab) if "docker" in sides else None
+    sys.stdout.write(tour(lab, f"http://{address}/", others, engine))
+
+
+async def _started(lab: Lab) -> Lab:
+    """Start a node that nothing stops when this program ends, with the demo's pod."""
     await lab.__aenter__()
-    STATE.write_text(json.dumps(state_of(lab), indent=2))
     await demo_pod(lab)
     await lab.client.close()
-    endpoint = lab.endpoint
-    tool = f"crictl --runtime-endpoint {endpoint}" if shutil.which("crictl") else f"{sys.executable} -m lab.cri"
-    sys.stdout.write(
-        f"""
-The node is up.
-  endpoint     {endpoint}
-  daemon       pid {lab.bridge.daemon.pid}, log {lab.bridge.daemon.log}
-  containerd   pid {lab.containerd.daemon.pid}, socket {lab.containerd.address}
-  registry     {lab.images.address}
+    return lab
 
-Try:
-  {tool} pods
-  {tool} ps
-  {tool} logs asker
-  {tool} exec web ps
-  kill -9 {lab.bridge.daemon.pid}; {" ".join(lab.bridge.daemon.command)} &
-  ctr -a {lab.containerd.address} -n k8s.io tasks list
 
-`make down` ends it.
-"""
+def _docker(lab: Lab) -> DockerEngine:
+    """Start Docker Engine on the node's containerd, with one container of the pods' image."""
+    engine = docker_engine(lab)
+    engine.start()
+    engine.docker("pull", "--quiet", lab.busybox)
+    engine.docker("run", "--detach", "--name", "demo", "--network", "none", lab.busybox, "sleep", "1000000")
+    return engine
+
+
+def docker_engine(lab: Lab) -> DockerEngine:
+    """Return the playground's engine, which may be up or not."""
+    return DockerEngine(
+        DEMO / "docker", str(DEMO / "containerd" / "c.sock"), cgroup_driver.child(lab.cgroup_parent, "docker")
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Start the node, if this is root."""
+    parser = argparse.ArgumentParser(prog="make up", description="Start a node to play with, and leave it running.")
+    parser.add_argument(
+        "--side", action="append", default=[], choices=SIDES, help="also start this beside it; may be given again"
+    )
+    lines = tuple(containerd_versions.LINES)
+    parser.add_argument(
+        "--containerd", default="", choices=lines, help="the line of containerd (default: the installed)"
+    )
+    options = parser.parse_args(arguments)
     if os.geteuid() != 0:
         raise SystemExit("run this as root: containers, mounts and network namespaces need it")
     try:
-        asyncio.run(up())
+        asyncio.run(up(options.side, options.containerd))
+    except NotAvailableError as error:
+        raise SystemExit(f"the node is not up: {error}; `make down` removes what is there of it") from None
     except (OSError, RuntimeError, grpc.RpcError, subprocess.CalledProcessError) as error:
         raise SystemExit(f"the node is not up: {reason_of(error)}") from None
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.playground.up import DEMO
+from lab.playground.place import DEMO
 from lab.processes import command_lines
 
 if TYPE_CHECKING:
@@ -52,6 +55,47 @@ def test_up_and_down() -> None:
     assert not DEMO.exists()
     assert not [pid for pid, arguments in command_lines() if str(DEMO) in " ".join(arguments)]
     assert str(DEMO) not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("no_node_is_up")
+def test_other_architectures_beside_it() -> None:
+    """Each has the demo's pod or container, the page outlives the daemon, and all of it is gone afterwards."""
+    shown = run("playground.up", *(word for side in ("plugin", "pinned", "docker") for word in ("--side", side)))
+    page = re.search(r"page +(http://\S+)", shown)
+    assert page is not None
+    commands = [line.partition("#")[0].strip() for line in shown.splitlines()]
+    for command in (each for each in commands if each.endswith(" pods")):
+        assert "demo" in shell(command)
+    assert "Up " in shell(next(each for each in commands if each.endswith("docker ps")))
+    assert "moby" in shell(next(each for each in commands if each.endswith("namespaces list")))
+    assert "StartContainer" in shell(next(each for each in commands if " hops" in each))
+    kill = next(number for number, each in enumerate(commands) if each.startswith("kill -9"))
+    assert "RUNNING" in shell(commands[kill])
+    daemon = subprocess.Popen(shlex.split(commands[kill + 1].strip(" &")), cwd=DEMO.parent, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not answers(page[1]):
+        assert time.monotonic() < deadline
+    assert "nothing is left" in run("playground.down")
+    assert daemon.wait(10) == 0
+    assert not DEMO.exists()
+    assert not [pid for pid, arguments in command_lines() if str(DEMO) in " ".join(arguments)]
+    assert str(DEMO) not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+
+
+def shell(command: str) -> str:
+    """Run a command of the tour as a reader would; return what it printed."""
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=DEMO.parent, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def answers(url: str) -> bool:
+    """Return whether the page is there."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 @pytest.mark.usefixtures("no_node_is_up")

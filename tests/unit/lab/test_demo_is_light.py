@@ -87,7 +87,7 @@ def test_the_demo_has_an_environment_of_its_own(target: str) -> None:
     )
     assert "pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ." in done.stdout
     assert "--group" not in done.stdout
-    assert f".venv-of-nobody/bin/python -m lab.playground.{target}\n" in done.stdout
+    assert f".venv-of-nobody/bin/python -m lab.playground.{target}" in done.stdout
     assert "chromium" not in done.stdout
 
 
