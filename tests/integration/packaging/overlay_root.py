@@ -23,6 +23,8 @@ mount -t proc proc "$1/root/proc"
 mount --bind /dev "$1/root/dev"
 mount -t tmpfs tmpfs "$1/root/run"
 mount -t tmpfs tmpfs "$1/root/tmp"
+# What the machine may have of a daemon of its own is hidden.
+rm -rf "$1/root/var/lib/cri-shim" "$1/root/var/cache/cri-shim" "$1/root/etc/cri-shim"
 echo mounted
 exec sleep infinity
 """
@@ -53,8 +55,11 @@ class OverlayRoot:
         return done.stdout
 
     def changed(self) -> set[str]:
-        """Return the paths that are new or were written, but for directories and the notes of dpkg."""
-        find = ["find", str(self.place / "above"), "-not", "-type", "d", "-printf", "/%P\\n"]
+        """Return the paths that are new or were written, but for directories and the notes of dpkg.
+
+        A path of the machine that was removed is a character device in the overlay.
+        """
+        find = ["find", str(self.place / "above"), "-not", "-type", "d", "-not", "-type", "c", "-printf", "/%P\\n"]
         done = subprocess.run(
             ["nsenter", f"--mount=/proc/{self.holder}/ns/mnt", *find], capture_output=True, text=True, check=True
         )
