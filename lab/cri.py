@@ -1,12 +1,13 @@
 """A tiny crictl, for machines without one: ``python -m lab.cri pods|ps|images|logs|inspect|exec|status …``.
 
-The endpoint is ``--endpoint``, or else that of ``make up``.
+The options that it has are spelled as crictl's. The endpoint is ``--runtime-endpoint``, or else that of ``make up``.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
@@ -42,21 +43,29 @@ def age(created_ns: int) -> str:
     return f"{seconds}s ago"
 
 
-async def pods(client: CriClient) -> str:
-    """Return the list of pods."""
+async def pods(client: CriClient, *, name: str = "", quiet: bool = False) -> str:
+    """Return the list of pods, or their ids alone."""
+    items = [item for item in (await client.ListPodSandbox()).items if name in item.metadata.name]
+    if quiet:
+        return "\n".join(item.id for item in items)
     rows = []
-    for item in (await client.ListPodSandbox()).items:
+    for item in items:
         status = (await client.PodSandboxStatus(pod_sandbox_id=item.id)).status
         state = cri.PodSandboxState.Name(item.state).removeprefix("SANDBOX_")
-        name = f"{item.metadata.namespace}/{item.metadata.name}"
-        rows.append((item.id[:13], name, state, status.network.ip or "-", age(item.created_at)))
+        full_name = f"{item.metadata.namespace}/{item.metadata.name}"
+        rows.append((item.id[:13], full_name, state, status.network.ip or "-", age(item.created_at)))
     return columns(("POD ID", "NAME", "STATE", "IP", "CREATED"), rows)
 
 
-async def containers(client: CriClient) -> str:
-    """Return the list of containers."""
+async def containers(client: CriClient, *, name: str = "", quiet: bool = False, everything: bool = True) -> str:
+    """Return the list of containers, or their ids alone; ``everything`` includes those that do not run."""
+    running = {"state": {"state": cri.CONTAINER_RUNNING}}
+    items = (await client.ListContainers(filter={} if everything else running)).containers
+    items = [item for item in items if name in item.metadata.name]
+    if quiet:
+        return "\n".join(item.id for item in items)
     rows = []
-    for item in (await client.ListContainers()).containers:
+    for item in items:
         state = cri.ContainerState.Name(item.state).removeprefix("CONTAINER_")
         row = (item.id[:13], item.metadata.name, state, item.image.image, item.pod_sandbox_id[:13])
         rows.append((*row, age(item.created_at)))
@@ -104,8 +113,13 @@ async def run(arguments: argparse.Namespace) -> int:
             answer = MessageToJson(await find(client, arguments.container), preserving_proto_field_name=True)
         elif arguments.what == "status":
             answer = MessageToJson((await client.Status()).status, preserving_proto_field_name=True)
+        elif arguments.what == "pods":
+            answer = await pods(client, name=arguments.name, quiet=arguments.quiet)
+        elif arguments.what == "ps":
+            shown = {"name": arguments.name, "quiet": arguments.quiet, "everything": arguments.all}
+            answer = await containers(client, **shown)
         else:
-            answer = await {"pods": pods, "ps": containers, "images": images}[arguments.what](client)
+            answer = await images(client)
         sys.stdout.write(answer + "\n")
     return 0
 
@@ -113,10 +127,19 @@ async def run(arguments: argparse.Namespace) -> int:
 def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(prog="python -m lab.cri", description=__doc__.partition("\n")[0])
-    parser.add_argument("--endpoint", default=f"unix://{DEMO_ENDPOINT}", help="CRI endpoint (default: that of make up)")
+    parser.add_argument(
+        *("--runtime-endpoint", "-r", "--endpoint"),
+        dest="endpoint",
+        default=os.environ.get("CONTAINER_RUNTIME_ENDPOINT") or f"unix://{DEMO_ENDPOINT}",
+        help="CRI endpoint (default: CONTAINER_RUNTIME_ENDPOINT, or that of make up)",
+    )
     what = parser.add_subparsers(dest="what", required=True)
-    for name, about in (("pods", "list pods"), ("ps", "list containers"), ("images", "list images")):
-        what.add_parser(name, help=about)
+    for name, about in (("pods", "list pods"), ("ps", "list containers that run")):
+        lists = what.add_parser(name, help=about)
+        lists.add_argument("-q", "--quiet", action="store_true", help="only ids")
+        lists.add_argument("--name", default="", help="only those whose name contains this")
+        lists.add_argument("-a", "--all", action="store_true", help="also what does not run")
+    what.add_parser("images", help="list images")
     what.add_parser("status", help="conditions of the runtime")
     for name, about in (("logs", "print a container's log"), ("inspect", "print a container's status")):
         what.add_parser(name, help=about).add_argument("container")

@@ -21,6 +21,7 @@ from lab.debian import containerd_versions
 from lab.debian.packages import NotAvailableError
 from lab.docker import DockerEngine
 from lab.lab import Lab
+from lab.playground.environment import write_environment
 from lab.playground.place import DEMO, SIDES, STATE, Node, Noted
 from lab.playground.tour import tour
 from lab.pod_configs import sh
@@ -78,6 +79,7 @@ async def up(sides: Sequence[SideName], line: str) -> None:
         nodes.append(Node.of(others[name]))
         Noted(tuple(nodes), line).write()
     engine = await asyncio.to_thread(_docker, lab) if "docker" in sides else None
+    write_environment(lab, others, engine)
     sys.stdout.write(tour(lab, f"http://{address}/", others, engine))
 
 

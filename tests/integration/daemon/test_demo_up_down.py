@@ -69,6 +69,8 @@ def test_other_architectures_beside_it() -> None:
     assert "Up " in shell(next(each for each in commands if each.endswith("docker ps")))
     assert "moby" in shell(next(each for each in commands if each.endswith("namespaces list")))
     assert "StartContainer" in shell(next(each for each in commands if " hops" in each))
+    assert "Tasks/Start" in shell(next(each for each in commands if " explain" in each))
+    assert "hello from the neighbour" in shell(next(each for each in commands if " logs" in each))
     kill = next(number for number, each in enumerate(commands) if each.startswith("kill -9"))
     assert "RUNNING" in shell(commands[kill])
     daemon = subprocess.Popen(shlex.split(commands[kill + 1].strip(" &")), cwd=DEMO.parent, stderr=subprocess.DEVNULL)
@@ -84,7 +86,8 @@ def test_other_architectures_beside_it() -> None:
 
 def shell(command: str) -> str:
     """Run a command of the tour as a reader would; return what it printed."""
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=DEMO.parent, timeout=60, check=False)
+    script = f"source {DEMO / 'env'}; {command}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd="/", timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
