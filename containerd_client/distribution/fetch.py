@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd
     from containerd_client.content_writer import Writer
+    from containerd_client.distribution.registries.hosts import Host
     from containerd_client.distribution.registries.registry import RegistryClient, Source
     from containerd_client.distribution.values.manifest import Descriptor
 
@@ -184,6 +185,8 @@ class Fetcher:
         ours = False
         served_by = ""
         sent_by: set[str] = set()
+        registry = _serving(source)[-1:]
+        wrong: CorruptBlobError | None = None
         try:
             while not done:
                 try:
@@ -193,7 +196,7 @@ class Fetcher:
                         if not writer.exists:
                             if writer.offset:
                                 sent_by.add(LEFT)
-                            served_by = await self._stream(source, wanted, writer, rank, sent_by)
+                            served_by = await self._stream(source, wanted, writer, rank, sent_by, wait=wrong is None)
                             await self._commit(wanted, writer, labels)
                         existed = writer.exists
                     done = not existed or await self._labelled(wanted, labels)
@@ -203,8 +206,13 @@ class Fetcher:
                     if not source.hosts or ((source, wanted) == before and LEFT not in sent_by):
                         raise
                     sent_by.clear()
+                    wrong = None if source.hosts[-1:] == registry else error
                     log.warning("%s; it is fetched again from %s", error, source.hosts[0].base)
                     await self._abort(ref)
+                except DistributionError as error:
+                    if wrong is None:
+                        raise
+                    raise CorruptBlobError(f"{wrong}; from the other hosts: {error}") from error
                 except Unavailable as error:
                     await other.wait(error)
         finally:
@@ -225,10 +233,13 @@ class Fetcher:
             async with progress.within("containerd does not commit it"):
                 await writer.commit(wanted.size, wanted.digest, labels=dict(labels))
 
-    async def _stream(self, source: Source, wanted: Descriptor, writer: Writer, rank: int, sent_by: set[str]) -> str:
+    async def _stream(
+        self, source: Source, wanted: Descriptor, writer: Writer, rank: int, sent_by: set[str], *, wait: bool
+    ) -> str:
         """Fill the ingest to its full length; return the URL of the host that sent the last byte.
 
-        The URLs of all that sent some are added to ``sent_by``.
+        The URLs of all that sent some are added to ``sent_by``. ``wait`` is for the registry itself; mirrors that are
+        asked in its place are not waited for.
         """
         if writer.offset > wanted.size:
             await writer.truncate()
@@ -265,6 +276,8 @@ class Fetcher:
                 continue
             if hosts.more:
                 continue  # only the last host is waited for
+            if not wait:
+                raise RegistryUnavailableError(failure)
             fruitless += 1
             # A host that says that it is busy, or that has sent some bytes, is worth waiting for.
             patience = limits.patience if pause or writer.offset else 0.0
@@ -305,12 +318,16 @@ class Fetcher:
         return float(min(pause, LONGEST_PAUSE) * random.uniform(1.0, 1.2))  # noqa: S311 - jitter
 
 
+def _serving(source: Source) -> tuple[Host, ...]:
+    return tuple(one for one in source.hosts if PULL in one.capabilities)
+
+
 def _others(source: Source, wanted: Descriptor, sent_by: set[str]) -> tuple[Source, Descriptor]:
     """Return both without the hosts and URLs that may have sent wrong bytes; no hosts mean that none is left.
 
     If several hosts have sent parts of the blob, the registry itself may have sent good ones, and gets another chance.
     """
-    serving = tuple(one for one in source.hosts if PULL in one.capabilities)
+    serving = _serving(source)
     others = tuple(one for one in serving if one.base not in sent_by)
     if len(sent_by) > 1 and not others:
         others = serving[-1:]

@@ -14,6 +14,7 @@ from containerd_client.distribution.values.errors import ManifestError, NotInReg
 from containerd_client.distribution.values.manifest import Descriptor
 from containerd_client.distribution.values.media_types import ingest_ref
 from containerd_client.distribution.values.reference import parse_reference
+from cri_shim.errors import FailedPreconditionError
 from lab.images import OCI_LAYER_PLAIN, Tree, build_image
 from lab.registry import free_port
 from tests.fakes.registry import FaultyRegistry
@@ -160,6 +161,28 @@ async def test_a_mirror_with_wrong_bytes_and_another_with_the_right_ones(contain
             async with asyncio.timeout(15):
                 assert (await parts.puller.pull("q.io/app:1")).id == image.id
         assert all(wrong.count(layer.digest) == right.count(layer.digest) == 1 for layer in image.layers)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("status", "words"), [(0, "cannot connect: connection refused"), (404, "not found"), (503, "answers 503")]
+)
+async def test_wrong_bytes_of_the_registry_and_no_help_of_a_mirror(containerd, tmp_path, status, words):
+    """What the registry has sent is the error, and the mirror is not waited for."""
+    image = build_image(Tree().file("f", os.urandom(5000)).layer(OCI_LAYER_PLAIN))
+    lies = {layer.digest: bytes(len(layer.blob)) for layer in image.layers}
+    async with RawServer(fallback=lambda got: answer(status, Retry_After="1")) as mirror:
+        address = mirror.address if status else f"127.0.0.1:{free_port()}"
+        with FaultyRegistry({"app:1": image}, lies=lies) as wrong:
+            (tmp_path / "q.io").mkdir()
+            text = f'server = "http://{wrong.address}"\n[host."http://{address}"]\n'
+            (tmp_path / "q.io/hosts.toml").write_text(text)
+            async with parts_of(containerd, f"test-mirrors-{next(NAMES)}", config_path=str(tmp_path)) as parts:
+                expected = rf"is not what the registry sent: .*; from the other hosts: .*{words}"
+                with pytest.raises(FailedPreconditionError, match=expected):
+                    async with asyncio.timeout(30):
+                        await parts.puller.pull("q.io/app:1")
+            assert mirror.connections < 10
 
 
 @pytest.mark.root
