@@ -56,13 +56,21 @@ def as_transfer_errors(what: str) -> Iterator[None]:
         said = " ".join(line.strip() for line in error.message.splitlines() if line.strip(" ^"))
         raise NotHttpError(f"{what}: the answer is not valid HTTP: {escaped(said, LONGEST)}") from None
     except aiohttp.ClientConnectorError as error:
-        raise TransferError(f"{what}: cannot connect: {_reason(error.os_error)}") from error
+        kind = RegistryUnavailableError if _is_definite(error.os_error) else TransferError
+        raise kind(f"{what}: cannot connect: {_reason(error.os_error)}") from error
     except aiohttp.ServerDisconnectedError as error:
         raise TransferError(f"{what}: {_CLOSED}") from error
     except (aiohttp.ClientError, OSError) as error:
         raise TransferError(f"{what}: {_said(error)}") from error
     except _socks_errors() as error:
         raise TransferError(f"{what}: the SOCKS proxy: {_said(error)}") from error
+
+
+def _is_definite(error: OSError) -> bool:
+    """Return whether the next attempt would fail in the same way."""
+    return isinstance(error, ssl.SSLCertVerificationError) or (
+        isinstance(error, ssl.SSLError) and error.reason in _NO_TLS | _OLD_TLS
+    )
 
 
 def _reason(error: OSError) -> str:

@@ -11,6 +11,7 @@ from cri_shim.errors import CriError, FailedPreconditionError
 from lab.certificates import Authority
 from lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
 from lab.registry import Registry
+from tests.fakes.registry import FaultyRegistry
 from tests.integration.images.conftest import NAMES, parts_of
 
 pytestmark = pytest.mark.root
@@ -65,6 +66,16 @@ async def test_unknown_authority(containerd, secure, tmp_path):
     hosts(tmp_path, secure, 'server = "https://{address}"\n')
     with pytest.raises(CriError, match=r"^RegistryUnavailable: .*(?i:certificate)"):
         await pull(containerd, tmp_path, secure)
+
+
+async def test_unknown_authority_behind_a_redirect(containerd, secure):
+    """The storage of a layer has a certificate that is not trusted; it would be no better at the next attempt."""
+    layer = IMAGE.layers[0].digest
+    with FaultyRegistry({"app:1": IMAGE}, redirects={layer: f"https://{secure.address}/{layer}"}) as registry:
+        async with parts_of(containerd, f"test-tls-{next(NAMES)}") as parts:
+            with pytest.raises(CriError, match=r"^RegistryUnavailable: .*its certificate is not trusted"):
+                await parts.puller.pull(f"{registry.address}/app:1")
+        assert registry.count(layer) == 1
 
 
 @pytest.mark.parametrize("text", ['server = "https://{address}"\nca = "own.pem"\n', 'ca = ["own.pem"]\n'])
