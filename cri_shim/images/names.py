@@ -26,6 +26,11 @@ def normal_name(text: str) -> str:
         return ""
 
 
+def record_name(ref: str) -> str:
+    """Return the name of the record that a request names by an id or a reference; empty if it is neither."""
+    return ref if is_digest(ref) else normal_name(ref)
+
+
 def record_names(reference: Reference, image_id: str, target_digest: str) -> tuple[str, ...]:
     """Return a pulled image's record names: its id, ``repo:tag`` (if the request had a tag), ``repo@digest``."""
     names = (image_id, str(reference), reference.at(target_digest))

@@ -24,11 +24,10 @@ from containerd_client.distribution.values.errors import (
 )
 from containerd_client.distribution.values.manifest import Descriptor
 from containerd_client.distribution.values.platforms import host_platform
-from containerd_client.distribution.values.reference import is_digest
 from containerd_client.encoding.clean_text import parse_message
 from cri_shim.concurrency.keyed_locks import KeyedLocks
 from cri_shim.concurrency.pauses import doubling
-from cri_shim.images.names import normal_name
+from cri_shim.images.names import normal_name, record_name
 from cri_shim.images.readings import Readings
 from cri_shim.images.records import (
     adopt_record,
@@ -114,10 +113,16 @@ class ImageStore:
         image = self._table.resolve(ref)
         if image is not None:
             return image
-        name = ref if is_digest(ref) else normal_name(ref)
+        name = record_name(ref)
         if name:
             await self.refresh(name)
         return self._table.resolve(ref)
+
+    def absence(self, ref: str) -> str:
+        """Return what keeps an image that :meth:`find` does not have from being used, and what to do about it."""
+        if record_name(ref) in self._broken:
+            return "is in containerd but cannot be used; pull it: that completes it, or says what is wrong with it"
+        return "is not here; pull it first"
 
     async def load_all(self) -> None:
         """Read every image record, and forget the names that no longer exist.
@@ -292,7 +297,7 @@ class ImageStore:
 
         Nothing happens if there is no such image. Raises a ContainerdError.
         """
-        name = ref if is_digest(ref) else normal_name(ref)
+        name = record_name(ref)
         target = self._broken.get(name)
         if target is None:
             return

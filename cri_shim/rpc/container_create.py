@@ -179,9 +179,8 @@ async def _image(images: ImageStore, namespace: str, config: cri.ContainerConfig
         await run(FS, refuse_archive, config.image.image)
     image = await images.find(config.image.image)
     if image is None:
-        raise NotFoundError(
-            f"image {config.image.image!r} is not here; pull it first (containerd namespace {namespace})"
-        )
+        absence = images.absence(config.image.image)
+        raise NotFoundError(f"image {config.image.image!r} {absence} (containerd namespace {namespace})")
     refuse_checkpoint_image(config.image.image, image)
     return image
 

@@ -59,7 +59,8 @@ async def mount_images(service: Service, snapshotter: str, container: Container,
     for place, mount in wanted.items():
         image = await service.images.find(mount.image.image)
         if image is None:
-            raise NotFoundError(f"{FAILED}: image {mount.image.image!r} is not here; pull it first")
+            absence = service.images.absence(mount.image.image)
+            raise NotFoundError(f"{FAILED}: image {mount.image.image!r} {absence}")
         point = mount_point(service.paths, container.id, place)
         view = await _view(
             service.containerd,

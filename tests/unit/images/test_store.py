@@ -224,9 +224,11 @@ async def test_an_image_that_cannot_be_used_can_be_removed():
     client.add_image(TAG, SECOND, config=b"[]")
     await store.load_all()
     assert await store.find(TAG) is None
+    assert store.absence("one:1").startswith("is in containerd but cannot be used; pull it")
     await store.remove_unusable("one:1")
     assert client.records == {}
     await store.remove_unusable("one:1")
+    assert store.absence("one:1") == "is not here; pull it first"
 
 
 @pytest.mark.parametrize("by", ["a pull", "another client", "a look"])
