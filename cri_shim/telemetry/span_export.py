@@ -20,7 +20,7 @@ from cri_shim.ledger.bill_text import bill_text
 from cri_shim.ledger.ledger import LedgerObserver
 from cri_shim.telemetry.spans import SpanMaker
 from cri_shim.telemetry.tracing import TracingError
-from untrusted import encodable
+from untrusted import encodable, escaped
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -39,11 +39,16 @@ MISSING = (
 log = structlog.get_logger(__name__)
 
 
+class _VariableError(TracingError):
+    """OpenTelemetry refuses one of its variables in the environment."""
+
+
 def span_export(tracing: Tracing, containerd: str) -> SpanExport | None:
     """Return the exporter that the settings ask for, if any; ``containerd`` is its socket.
 
-    Raises :class:`TracingError` if the file names a collector and the SDK is not installed. If only the environment
-    names one, which it may do for every program of the node, that is a warning.
+    Raises :class:`TracingError` if the file names a collector and the SDK is not installed, or refuses a variable of
+    the environment. If only the environment names one, which it may do for every program of the node, that is a
+    warning.
     """
     if not tracing.endpoint:
         return None
@@ -52,14 +57,17 @@ def span_export(tracing: Tracing, containerd: str) -> SpanExport | None:
     except TracingError as error:
         if tracing.configured:
             raise
-        log.warning("tracing.not_installed", endpoint=tracing.endpoint, error=str(error))
+        if isinstance(error, _VariableError):
+            log.warning("tracing.variable_refused", endpoint=tracing.endpoint, error=str(error))
+        else:
+            log.warning("tracing.not_installed", endpoint=tracing.endpoint, error=str(error))
         return None
 
 
 class SpanExport(LedgerObserver):
     """An observer of the ledger that exports requests to a collector.
 
-    Raises :class:`TracingError` if the SDK is not installed.
+    Raises :class:`TracingError` if the SDK is not installed or refuses a variable of the environment.
     """
 
     def __init__(self, tracing: Tracing, maker: SpanMaker) -> None:
@@ -111,9 +119,14 @@ class _Assembler:
             from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
             from opentelemetry.sdk.util.instrumentation import InstrumentationScope  # noqa: PLC0415
 
-            exporter = _exporter(tracing)
+            self.processor = BatchSpanProcessor(_exporter(tracing))
         except ImportError as error:
             raise TracingError(MISSING.format(error.name or error)) from error
+        except (ValueError, RuntimeError) as error:  # of some variables already when a module is imported
+            raise _VariableError(
+                f"OpenTelemetry refuses one of its variables, OTEL_…, in the environment: {escaped(str(error))}; "
+                "correct or remove it"
+            ) from error
         self._api, self._sdk = trace, sdk
         self._kinds = {name: trace.SpanKind[name.upper()] for name in ("server", "client", "internal")}
         self._scope = InstrumentationScope("cri_shim", cri_shim.__version__)
@@ -128,7 +141,6 @@ class _Assembler:
         # The host's name and OTEL_RESOURCE_ATTRIBUTES may hold bytes that are not UTF-8, and then no export succeeds.
         clean = {encodable(key): _clean(value) for key, value in created.attributes.items()}
         self._resource = Resource(clean, created.schema_url)
-        self.processor = BatchSpanProcessor(exporter)
 
     def end(self, trace_id: str, span: Span, *, remote: bool) -> None:
         """Hand one span on; ``remote`` says that its parent is a span of another program."""
@@ -165,11 +177,17 @@ def _clean(value: Any) -> Any:
 
 def _exporter(tracing: Tracing) -> SpanExporter:
     if tracing.grpc:
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - an extra
+        from opentelemetry.exporter.otlp.proto.grpc.exporter import (  # noqa: PLC0415 - an extra
+            InvalidCompressionValueException,
+        )
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter as GrpcExporter,
         )
 
-        return GrpcExporter(endpoint=tracing.endpoint)
+        try:
+            return GrpcExporter(endpoint=tracing.endpoint)
+        except InvalidCompressionValueException as error:
+            raise ValueError(str(error)) from error
     import requests  # noqa: PLC0415 - comes with the exporter
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from structlog.testing import capture_logs
 
 from cri_shim.ledger.request import Request
 from cri_shim.ledger.trace_context import TraceContext
@@ -33,6 +34,26 @@ def test_a_configured_collector_needs_the_packages(monkeypatch, grpc):
     with pytest.raises(TracingError, match=r"pip install '\.\[otel\]'"):
         span_export(Tracing(endpoint=URL, configured=True, grpc=grpc), SOCKET)
     assert span_export(Tracing(endpoint=URL, grpc=grpc), SOCKET) is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "grpc"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "-1", False),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "999999", False),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", True),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd", True),
+    ],
+)
+async def test_a_variable_that_makes_no_sense(monkeypatch, variable, value, grpc):
+    """The start of the daemon ends with a sentence, or goes on if only the environment names the collector."""
+    pytest.importorskip("opentelemetry.sdk", reason="an extra")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(TracingError, match="OpenTelemetry refuses one of its variables"):
+        span_export(Tracing(endpoint=URL, configured=True, grpc=grpc), SOCKET)
+    with capture_logs() as logs:
+        assert span_export(Tracing(endpoint=URL, grpc=grpc), SOCKET) is None
+    assert [one["event"] for one in logs if one["event"].startswith("tracing.")] == ["tracing.variable_refused"]
 
 
 async def test_a_node_whose_names_are_no_text(monkeypatch):
