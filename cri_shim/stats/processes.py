@@ -16,18 +16,24 @@ from cri_shim.stats.values import Interface, Processes
 def pids(directory: str) -> list[bytes]:
     """Return the processes in a cgroup, or, if it has none of its own, in those below it (cgroup v2 allows only one).
 
-    Raises ``OSError`` if the cgroup is gone.
+    This is a loop and not a recursion, because containers may nest cgroups deeper than the stack. Raises ``OSError`` if
+    the cgroup is gone.
     """
-    own = files.read(f"{directory}/cgroup.procs").split()
-    if own:
-        return own
-    below: list[bytes] = []
-    with os.scandir(directory) as entries:
-        children = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-    for child in children:
+    members, todo = _members_or_children(directory)
+    while todo:
         with contextlib.suppress(OSError):
-            below += pids(child)
-    return below
+            more, below = _members_or_children(todo.pop())
+            members += more
+            todo += below
+    return members
+
+
+def _members_or_children(directory: str) -> tuple[list[bytes], list[str]]:
+    own = [pid for pid in files.read(f"{directory}/cgroup.procs").split() if pid.isdigit()]
+    if own:
+        return own, []
+    with os.scandir(directory) as entries:
+        return [], [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def count(directory: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -132,6 +133,25 @@ def test_descriptors_and_limits(tmp_path):
     (tmp_path / "cgroup.procs").write_text("7\n8\n")
     values = known(processes.opened(str(tmp_path), 7, str(tmp_path)))
     assert (values.count, values.descriptors, values.sockets, values.open_files_limit) == (2, 3, 1, 1024)
+
+
+@pytest.mark.usefixtures("emptied_by_rm")
+def test_cgroups_nested_deeper_than_the_stack(tmp_path):
+    """A container may nest its own, and must not spoil the list of all metrics; what is no process is passed over."""
+    (tmp_path / "c").mkdir()
+    directory = os.open(tmp_path, os.O_RDONLY)
+    (tmp_path / "cgroup.procs").touch()
+    for level in range(1500):
+        os.mkdir("d", dir_fd=directory)
+        below = os.open("d", os.O_RDONLY, dir_fd=directory)
+        os.close(directory)
+        directory = below
+        procs = os.open("cgroup.procs", os.O_WRONLY | os.O_CREAT, dir_fd=directory)
+        os.write(procs, b"7\n8\nx\n" if level == 1499 else b"")
+        os.close(procs)
+    os.close(directory)
+    assert processes.count(str(tmp_path)) == 2
+    assert known(processes.opened(str(tmp_path), 7, str(tmp_path / "c"))).count == 2
 
 
 def test_a_cgroup_of_version_1_without_a_limit(tmp_path):
