@@ -28,3 +28,15 @@ def test_error():
     status = json.loads(status_json(Outcome(exit_code=1, error="no such container")))
     assert (status["reason"], status["code"], status["message"]) == ("InternalError", 500, "no such container")
     assert status_text(Outcome(error="no such container")) == b"no such container"
+
+
+def test_an_error_of_any_text():
+    """What a runtime or a path contains is made encodable and cut, in both forms."""
+    outcome = Outcome(error="\ud800" + "word " * 600_000 + "end")
+    status = json.loads(status_json(outcome))
+    said = status["message"]
+    assert status["details"]["causes"] == [{"message": said}]
+    assert status_text(outcome).decode() == said
+    assert said.startswith("\N{REPLACEMENT CHARACTER}word")
+    assert said.endswith("word end")
+    assert len(said) < 4200
