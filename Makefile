@@ -28,11 +28,14 @@ CODE := cri_shim containerd_client untrusted lab checks tests
 # for systemd-analyze; chromium for the explorer page; libnghttp2 for a CRI client in C.
 PACKAGES := python3 python3-venv containerd runc containernetworking-plugins docker-registry busybox-static \
             iptables iproute2 util-linux gcc libc6-dev systemd openssl apache2-utils zstd chromium criu \
-            libnghttp2-dev
+            libnghttp2-dev curl procps
 
 # Of these, what the demo needs: no compiler, no browser, no libraries of tests.
 DEMO_PACKAGES := python3 python3-venv containerd runc containernetworking-plugins docker-registry busybox-static \
                  iptables iproute2
+
+# What the exercises of docs/lab run besides.
+LAB_PACKAGES := curl procps util-linux
 
 # Packages that build and run the guest of test-guest.
 GUEST_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs
@@ -198,6 +201,12 @@ up: demo-packages $(RUNTIME)/.installed  ## start the same pods and daemon, and 
 .PHONY: down
 down: $(RUNTIME)/.installed  ## stop what `make up` started
 	$(RUNTIME)/bin/python -m lab.playground.down
+
+.PHONY: lab
+# ARGS is, for example: 4 --yes
+lab: $(RUNTIME)/.installed  ## walk through the exercises of docs/lab in the playground, and check each step
+	@$(MAKE) --no-print-directory packages PACKAGES="$(LAB_PACKAGES)"
+	$(RUNTIME)/bin/python -m lab.lesson.walk $(ARGS)
 
 # ARGS are the arguments of `cri-shim compare` without its endpoints; docs/measuring.md describes them.
 .PHONY: compare

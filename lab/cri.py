@@ -1,6 +1,6 @@
-"""A tiny crictl, for machines without one: ``python -m lab.cri pods|ps|images|logs|inspect|exec|status …``.
+"""A tiny crictl, for machines without one: ``python -m lab.cri pods|ps|images|logs|inspect|exec|runp|create|…``.
 
-The options that it has are spelled as crictl's. The endpoint is ``--runtime-endpoint``, or else that of ``make up``.
+Its options and tables are those of crictl. The endpoint is ``--runtime-endpoint``, or else that of ``make up``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.json_format import MessageToJson
+from google.protobuf.json_format import MessageToJson, Parse, ParseError
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.cri_client import CriClient
@@ -23,6 +23,17 @@ from lab.log_file import read_log, text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from google.protobuf.message import Message
+
+CHANGES = {
+    "runp": ("run a pod", ("pod_config",)),
+    "create": ("make a container in a pod", ("id", "container_config", "pod_config")),
+    "start": ("start a container", ("id",)),
+    "stop": ("stop a container", ("id",)),
+    "rm": ("remove a container", ("id",)),
+    "stopp": ("stop a pod", ("id",)),
+    "rmp": ("remove a pod", ("id",)),
+}
 DEMO_ENDPOINT = Path(__file__).resolve().parents[1] / ".demo" / "bridge" / "cri-shim.sock"
 
 
@@ -49,12 +60,13 @@ async def pods(client: CriClient, *, name: str = "", quiet: bool = False) -> str
     if quiet:
         return "\n".join(item.id for item in items)
     rows = []
-    for item in items:
-        status = (await client.PodSandboxStatus(pod_sandbox_id=item.id)).status
-        state = cri.PodSandboxState.Name(item.state).removeprefix("SANDBOX_")
-        full_name = f"{item.metadata.namespace}/{item.metadata.name}"
-        rows.append((item.id[:13], full_name, state, status.network.ip or "-", age(item.created_at)))
-    return columns(("POD ID", "NAME", "STATE", "IP", "CREATED"), rows)
+    for item in sorted(items, key=lambda item: -item.created_at):
+        state = "Ready" if item.state == cri.SANDBOX_READY else "NotReady"
+        handler = item.runtime_handler or "(default)"
+        metadata = item.metadata
+        about = (metadata.name, metadata.namespace, str(metadata.attempt), handler)
+        rows.append((item.id[:13], age(item.created_at), state, *about))
+    return columns(("POD ID", "CREATED", "STATE", "NAME", "NAMESPACE", "ATTEMPT", "RUNTIME"), rows)
 
 
 async def containers(client: CriClient, *, name: str = "", quiet: bool = False, everything: bool = True) -> str:
@@ -65,20 +77,24 @@ async def containers(client: CriClient, *, name: str = "", quiet: bool = False, 
     if quiet:
         return "\n".join(item.id for item in items)
     rows = []
-    for item in items:
-        state = cri.ContainerState.Name(item.state).removeprefix("CONTAINER_")
-        row = (item.id[:13], item.metadata.name, state, item.image.image, item.pod_sandbox_id[:13])
-        rows.append((*row, age(item.created_at)))
-    return columns(("CONTAINER ID", "NAME", "STATE", "IMAGE", "POD ID", "CREATED"), rows)
+    for item in sorted(items, key=lambda item: -item.created_at):
+        state = cri.ContainerState.Name(item.state).removeprefix("CONTAINER_").capitalize()
+        pod = [item.labels.get(f"io.kubernetes.pod.{key}", "unknown") for key in ("name", "namespace")]
+        about = (item.metadata.name, str(item.metadata.attempt), item.pod_sandbox_id[:13], *pod)
+        rows.append((item.id[:13], item.image.image, age(item.created_at), state, *about))
+    head = ("CONTAINER", "IMAGE", "CREATED", "STATE", "NAME", "ATTEMPT", "POD ID", "POD", "NAMESPACE")
+    return columns(head, rows)
 
 
 async def images(client: CriClient) -> str:
-    """Return the list of images."""
-    rows = [
-        (image.id.removeprefix("sha256:")[:13], ", ".join(image.repo_tags) or "<none>", f"{image.size / 1e6:.2f} MB")
-        for image in (await client.ListImages()).images
-    ]
-    return columns(("IMAGE ID", "TAGS", "SIZE"), rows)
+    """Return the list of images, a line for each tag."""
+    rows = []
+    for image in (await client.ListImages()).images:
+        for tag in image.repo_tags or ("<none>:<none>",):
+            repository, _, version = tag.rpartition(":")
+            id_ = image.id.removeprefix("sha256:")[:13]
+            rows.append((repository, version, id_, f"{image.size / 1e6:.3g}MB"))
+    return columns(("IMAGE", "TAG", "IMAGE ID", "SIZE"), rows)
 
 
 async def find(client: CriClient, name: str) -> cri.ContainerStatus:
@@ -102,6 +118,42 @@ async def execute(client: CriClient, name: str, command: list[str]) -> int:
     return int(done.exit_code)
 
 
+def from_file(path: str, message: Message) -> Message:
+    """Fill a message from a JSON file, as crictl does; raises SystemExit for what it cannot be."""
+    try:
+        return Parse(Path(path).read_text(encoding="utf-8"), message)
+    except (OSError, ParseError) as error:
+        raise SystemExit(f"{path}: {error}") from None
+
+
+async def change(client: CriClient, arguments: argparse.Namespace) -> str:
+    """Make, start, stop or remove a pod or container; return its id, or what crictl says."""
+    match arguments.what:
+        case "runp":
+            pod_config = from_file(arguments.pod_config, cri.PodSandboxConfig())
+            return str((await client.RunPodSandbox(config=pod_config)).pod_sandbox_id)
+        case "create":
+            pod_config = from_file(arguments.pod_config, cri.PodSandboxConfig())
+            config = from_file(arguments.container_config, cri.ContainerConfig())
+            made = await client.CreateContainer(pod_sandbox_id=arguments.id, config=config, sandbox_config=pod_config)
+            return str(made.container_id)
+        case "start":
+            await client.StartContainer(container_id=arguments.id)
+        case "stop":
+            await client.StopContainer(container_id=arguments.id)
+        case "rm":
+            await client.RemoveContainer(container_id=arguments.id)
+        case "stopp":
+            await client.StopPodSandbox(pod_sandbox_id=arguments.id)
+            return f"Stopped sandbox {arguments.id}"
+        case "rmp":
+            if arguments.force:
+                await client.StopPodSandbox(pod_sandbox_id=arguments.id)
+            await client.RemovePodSandbox(pod_sandbox_id=arguments.id)
+            return f"Removed sandbox {arguments.id}"
+    return str(arguments.id)
+
+
 async def run(arguments: argparse.Namespace) -> int:
     """Run the chosen command; return the exit code."""
     async with CriClient(arguments.endpoint) as client:
@@ -113,6 +165,8 @@ async def run(arguments: argparse.Namespace) -> int:
             answer = MessageToJson(await find(client, arguments.container), preserving_proto_field_name=True)
         elif arguments.what == "status":
             answer = MessageToJson((await client.Status()).status, preserving_proto_field_name=True)
+        elif arguments.what in CHANGES:
+            answer = await change(client, arguments)
         elif arguments.what == "pods":
             answer = await pods(client, name=arguments.name, quiet=arguments.quiet)
         elif arguments.what == "ps":
@@ -143,6 +197,12 @@ def main() -> None:
     what.add_parser("status", help="conditions of the runtime")
     for name, about in (("logs", "print a container's log"), ("inspect", "print a container's status")):
         what.add_parser(name, help=about).add_argument("container")
+    for name, (about, operands) in CHANGES.items():
+        changes = what.add_parser(name, help=about)
+        for operand in operands:
+            changes.add_argument(operand)
+        if name == "rmp":
+            changes.add_argument("-f", "--force", action="store_true", help="stop it first")
     executing = what.add_parser("exec", help="run a command in a container")
     executing.add_argument("container")
     executing.add_argument("command", nargs=argparse.REMAINDER)

@@ -30,9 +30,16 @@ case "$1" in
 esac
 exec {program} "$@"
 """
-_CONTAINER = """\
+_FUNCTIONS = """\
 # The id of the container with this name: crictl logs $(container web)
-container() { crictl ps --quiet --name "$1"; }
+container() {{ crictl ps --quiet --name "$1"; }}
+# The process of a container or pod: ls -l /proc/$(pid_of $(container web))/ns
+pid_of() {{ ctr tasks list | awk -v id="$1" '$1 == id {{ print $2 }}'; }}
+daemon_pid() {{ pgrep -f "^[^ ]*python[^ ]* {daemon}$"; }}
+containerd_pid() {{ pgrep -f "^{containerd}$"; }}
+until_ready() {{ until crictl pods > /dev/null 2>&1; do sleep 0.1; done; }}
+start_daemon() {{ {environment} setsid {daemon} >> {log} 2>&1 & until_ready; }}
+start_containerd() {{ setsid {containerd} >> {containerd_log} 2>&1 & until_ready; }}
 """
 
 
@@ -42,15 +49,18 @@ def write_environment(lab: Lab, sides: Mapping[str, Lab], engine: DockerEngine |
     program, config = lab.bridge.daemon.command[0], lab.bridge.config_file
     _script("cri-shim", _CRI_SHIM.format(program=shlex.quote(program), config=shlex.quote(str(config))))
     if shutil.which("crictl") is None:
-        _script("crictl", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m lab.cri "$@"\n')
+        here = f"PYTHONPATH={shlex.quote(str(DEMO.parent))} exec {shlex.quote(sys.executable)}"
+        _script("crictl", f'#!/bin/sh\n{here} -m lab.cri "$@"\n')
+    # crictl's own limit of 2 s is too short for a pod's start, and without a file it warns that it has none.
+    (DEMO / "crictl.yaml").write_text("timeout: 60\n", encoding="utf-8")
     variables = {
         "NODE": str(DEMO),
         "CONTAINER_RUNTIME_ENDPOINT": lab.endpoint,
         "IMAGE_SERVICE_ENDPOINT": lab.endpoint,
+        "CRI_CONFIG_FILE": str(DEMO / "crictl.yaml"),
         "CONTAINERD_ADDRESS": lab.containerd.address,
         "CONTAINERD_NAMESPACE": "k8s.io",
         "IMAGE": lab.busybox,
-        "PYTHONPATH": str(DEMO.parent),
     }
     for name, side in sides.items():
         variables |= {f"{name.upper()}_ENDPOINT": side.endpoint, f"{name.upper()}_CONTAINERD": side.containerd.address}
@@ -58,8 +68,16 @@ def write_environment(lab: Lab, sides: Mapping[str, Lab], engine: DockerEngine |
     if engine is not None:
         variables["DOCKER_HOST"] = engine.host
         path = f"{BIN}:{shlex.quote(engine.program.rpartition('/')[0])}:$PATH"
+    daemon, containerd = lab.bridge.daemon, lab.containerd.daemon
+    functions = _FUNCTIONS.format(
+        daemon=shlex.join(daemon.command),
+        environment=" ".join(f"{name}={shlex.quote(value)}" for name, value in daemon.environment.items()),
+        log=shlex.quote(str(daemon.log)),
+        containerd=shlex.join(containerd.command),
+        containerd_log=shlex.quote(str(containerd.log)),
+    )
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    ENVIRONMENT.write_text("\n".join([*lines, f"export PATH={path}", _CONTAINER]), encoding="utf-8")
+    ENVIRONMENT.write_text("\n".join([*lines, f"export PATH={path}", functions]), encoding="utf-8")
 
 
 def _script(name: str, text: str) -> None:

@@ -15,6 +15,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import grpc
+from google.protobuf.json_format import MessageToJson
 
 from lab import cgroup_driver
 from lab.debian import containerd_versions
@@ -31,6 +32,9 @@ from lab.registry import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
+
+    from google.protobuf.message import Message
 
     from lab.lab import Kind
     from lab.playground.place import SideName
@@ -43,6 +47,7 @@ KINDS: dict[SideName, Kind] = {"plugin": "plugin", "pinned": "bridge"}
 async def demo_pod(lab: Lab) -> Pod:
     """Run the demo's pod: a web server, and a container that calls it on localhost."""
     directory = lab.logs / "demo"
+    labels = {"io.kubernetes.pod.name": "demo", "io.kubernetes.pod.namespace": "default"}  # as a kubelet's
     pod = await Pod.run(
         lab.client,
         lab.busybox,
@@ -50,12 +55,14 @@ async def demo_pod(lab: Lab) -> Pod:
         namespace="default",
         log_directory=directory,
         cgroup_parent=lab.cgroup_parent,
+        labels=labels,
     )
     birth = f'cat /proc/sys/kernel/random/uuid > /born && echo "{BORN} $(cat /born)"'
     *shell, serve = web_server("'hello from the neighbour'")
-    await pod.start("web", command=[*shell, f"{birth} && {serve}"])
+    await pod.start("web", command=[*shell, f"{birth} && {serve}"], labels=labels)
     ask = fetch_script("127.0.0.1")
-    await pod.start("asker", command=sh(f'i=0; while :; do i=$((i+1)); echo "$i: $({ask})"; sleep 0.5; done'))
+    loop = f'i=0; while :; do i=$((i+1)); echo "$i: $({ask})"; sleep 0.5; done'
+    await pod.start("asker", command=sh(loop), labels=labels)
     return pod
 
 
@@ -86,9 +93,18 @@ async def up(sides: Sequence[SideName], line: str) -> None:
 async def _started(lab: Lab) -> Lab:
     """Start a node that nothing stops when this program ends, with the demo's pod."""
     await lab.__aenter__()
-    await demo_pod(lab)
+    pod = await demo_pod(lab)
+    _write_json(lab.directory / "pod.json", pod.config)
+    for container in pod.containers:
+        _write_json(lab.directory / f"{container.config.metadata.name}.json", container.config)
     await lab.client.close()
     return lab
+
+
+def _write_json(path: Path, message: Message) -> None:
+    """Write a configuration in the form that crictl reads."""
+    text = MessageToJson(message, preserving_proto_field_name=True, use_integers_for_enums=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def _docker(lab: Lab) -> DockerEngine:

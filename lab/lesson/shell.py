@@ -1,0 +1,59 @@
+"""One shell for a whole page: what a command sets, the next one sees."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import threading
+from typing import Self
+
+SECONDS = 120
+
+
+class ShellError(RuntimeError):
+    """A command that did not end in time; the text has what it had printed."""
+
+
+class Shell:
+    """A bash without a terminal. Its output has both streams."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            ["bash"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it. What it has started in the background goes on, as in a terminal that is left by ``exit``."""
+        self._process.kill()
+        self._process.wait()
+
+    def run(self, commands: str) -> tuple[int, str]:
+        """Run commands; return the exit code of the last one, and what all have printed."""
+        mark = f"end-{secrets.token_hex(8)}"
+        assert self._process.stdin is not None
+        # The commands get no input: what follows them there is for the shell.
+        self._process.stdin.write(f"{{\n{commands}\n}} < /dev/null\nprintf '%s %d\\n' {mark} $?\n")
+        self._process.stdin.flush()
+        lines: list[str] = []
+        timer = threading.Timer(SECONDS, self._process.kill)
+        timer.start()
+        try:
+            assert self._process.stdout is not None
+            for line in self._process.stdout:
+                before, seen_mark, code = line.partition(mark)
+                lines.append(before)
+                if seen_mark:
+                    return int(code), "".join(lines)
+        finally:
+            timer.cancel()
+        raise ShellError(f"the shell has ended within {SECONDS} s of: {commands}\n{''.join(lines)}")
