@@ -11,38 +11,25 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
-import pytest_asyncio
 
 from containerd_client import Containerd
 from lab import cgroup_driver
-from lab.lab import Lab
 from lab.pod_configs import sh
 from lab.pods import Pod
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container
+    from lab.lab import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.asyncio(loop_scope="session")]
 
 ID = re.compile(r"[a-z0-9]{64}")
 PODS = 4
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def lab() -> AsyncIterator[Lab]:
-    """A node."""
-    if shutil.which("containerd") is None:
-        pytest.skip("containerd is not installed")
-    async with Lab("bridge") as node:
-        yield node
 
 
 class NewCgroups:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,23 +16,15 @@ from lab import cgroup_driver
 from lab.bridge import interpreter_settings, program
 from lab.debian.packages import NotAvailableError
 from lab.docker import NAMESPACE, DockerEngine
-from lab.lab import Lab
 from lab.pod_configs import sh
 from lab.pods import Pod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from lab.lab import Lab
+
 pytestmark = [pytest.mark.root, pytest.mark.asyncio(loop_scope="session")]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def lab() -> AsyncIterator[Lab]:
-    """A node."""
-    if shutil.which("containerd") is None:
-        pytest.skip("containerd is not installed")
-    async with Lab("bridge") as node:
-        yield node
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

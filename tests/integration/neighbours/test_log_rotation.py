@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from lab.lab import Lab
 from lab.log_file import read_log
 from lab.pod_configs import sh
 from lab.pods import Container, Pod
@@ -17,18 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from lab.lab import Lab
+
 pytestmark = [pytest.mark.root, pytest.mark.asyncio(loop_scope="session")]
 
 SAYS_WHAT_IT_IS_GIVEN = sh("mkfifo /in; exec 3<>/in; while read -r line <&3; do echo $line; done")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def lab() -> AsyncIterator[Lab]:
-    """A node."""
-    if shutil.which("containerd") is None:
-        pytest.skip("containerd is not installed")
-    async with Lab("bridge") as node:
-        yield node
 
 
 @pytest_asyncio.fixture(loop_scope="session")
