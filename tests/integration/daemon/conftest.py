@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import shutil
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 GRACE = 6
 
 # The last plugin of the network's chain: does what the file says, and else hands on what the plugins before it gave.
-MOODY_PLUGIN = """#!/usr/bin/env python3
-import json, os, sys, time
+# Its first line names the interpreter itself: what env finds may be a shell script, which forks while it looks for one,
+# and the tests that count the plugin's processes would find two.
+MOODY_PLUGIN = """import json, os, sys, time
 configuration = json.load(sys.stdin)
 command = os.environ["CNI_COMMAND"]
 if command == "VERSION":
@@ -61,7 +63,7 @@ def moody_settings(directory: Path) -> tuple[tuple[dict[str, Any], ...], dict[st
     bin_dir = directory / "bin"
     bin_dir.mkdir(parents=True)
     program = bin_dir / "moody"
-    program.write_text(MOODY_PLUGIN)
+    program.write_text(f"#!{Path(sys.executable).resolve()} -IS\n{MOODY_PLUGIN}")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     (directory / "mood").write_text("")
     entry = {"type": "moody", "moodFile": str(directory / "mood")}

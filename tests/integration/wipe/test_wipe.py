@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, pytest.mark.asyncio(loop_scope="session")]
 
-MOODY = """#!/usr/bin/env python3
-import json, os, sys
+MOODY = """import json, os, sys
 given, command = json.load(sys.stdin), os.environ["CNI_COMMAND"]
 if command == "VERSION":
     print(json.dumps({"cniVersion": "1.0.0", "supportedVersions": ["1.0.0"]}))
@@ -49,7 +49,7 @@ async def node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
     if shutil.which("containerd") is None:
         pytest.skip("containerd is not installed")
     plugins = tmp_path_factory.mktemp("cni")
-    (plugins / "moody").write_text(MOODY)
+    (plugins / "moody").write_text(f"#!{Path(sys.executable).resolve()} -IS\n{MOODY}")
     (plugins / "moody").chmod(0o755)
     settings = {"cni": {"bin_dir": "", "bin_dirs": ["/usr/lib/cni", str(plugins)]}}
     async with Lab("bridge", settings=settings, cni_plugins=({"type": "moody"},)) as lab:
