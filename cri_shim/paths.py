@@ -59,7 +59,7 @@ class Paths(Struct, frozen=True):
         return self.root / "shim-calls"
 
     def image_mounts(self) -> Path:
-        """Return the parent of the directories, one for each container, where image volumes are mounted."""
+        """Return the parent of the directories where images are mounted, as a container's volumes or to read them."""
         return self.state / "image-mounts"
 
     def idmapped(self) -> Path:

@@ -153,6 +153,7 @@ def wire(
         supervisor=supervisor,
     )
     network = Network(kernel, cni_config(config), on_helper=ledger.note_helper, on_run=ledger.note_run)
+    image_files = ImageFiles(containerd, kernel, paths.image_mounts())
     recovery = Recovery(
         containerd=containerd,
         kernel=kernel,
@@ -171,6 +172,7 @@ def wire(
         snapshotters=all_snapshotters(config),
         clear_orphaned_tasks=orphaned_tasks.clear,
         detach_orphaned=partial(detach_orphaned, network),
+        being_read=lambda: image_files.being_read,
         belongs=belongs,
     )
     starts = starts_at_once(config)
@@ -212,7 +214,7 @@ def wire(
             Reader(kernel, unified=node.cgroup_v2, huge_page_sizes=node.hugepage_sizes if node.hugetlb else ()),
             lambda: [*sandbox_subjects(sandboxes), *container_subjects(containers)],
         ),
-        image_files=ImageFiles(containerd, kernel),
+        image_files=image_files,
         selinux=SelinuxLabels(
             *_selinux_policy(config, node),
             in_use=lambda: [each.process_label for each in (*sandboxes, *containers)],

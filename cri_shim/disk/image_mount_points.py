@@ -1,7 +1,8 @@
-"""Where the images that containers mount as volumes are mounted on the node, and how they are unmounted.
+"""Where images are mounted on the node, and how they are unmounted.
 
-Each such mount is a read-only view of the image, which is a snapshot in containerd, and a mount at
-STATE/image-mounts/ID/N; both belong to the container (:mod:`cri_shim.sync.owned_snapshots`).
+For an image that a container mounts as a volume there is a read-only view, which is a snapshot in containerd, and a
+mount at STATE/image-mounts/ID/N; both belong to the container (:mod:`cri_shim.sync.owned_snapshots`). An image whose
+files the daemon reads is mounted beside them for that moment, so that what clears up after a crash finds both.
 """
 
 from __future__ import annotations

@@ -14,14 +14,15 @@ import secrets
 from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
 from msgspec import Struct
 
-from containerd_client import NotFound
+from containerd_client import ContainerdError, NotFound
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.images.copy_tree import copy_tree
 from cri_shim.images.mount_refusal import refused_mounts
 from cri_shim.kernel.executors import MOUNT, run
-from cri_shim.kernel.mounts import mounted_read_only
+from cri_shim.kernel.mounts import mounted_read_only, new_mount_point
 from cri_shim.kernel.open_in_root import read_file_in_root
 from cri_shim.node_faults import is_node_fault
 from untrusted import escaped
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from cri_shim.kernel import Kernel
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 FILE_LIMIT = 4 << 20
 """The most bytes of /etc/passwd or /etc/group; a larger file is refused, not truncated."""
@@ -59,9 +61,13 @@ NO_USER_FILES = UserFiles(None, None)
 class ImageFiles:
     """Reads files of unpacked images."""
 
-    def __init__(self, containerd: Containerd, kernel: Kernel) -> None:
+    def __init__(self, containerd: Containerd, kernel: Kernel, directory: Path) -> None:
+        """Set the reader up; ``directory`` is where it mounts images, each on a directory of its own."""
         self._containerd = containerd
         self._kernel = kernel
+        self._directory = directory
+        self.being_read: set[str] = set()
+        """What is mounted at this moment, by the name of its directory, which must not be cleared as a leftover."""
         self._users: OrderedDict[tuple[str, str], UserFiles] = OrderedDict()
 
     async def users(self, snapshotter: str, chain_id: str, *, needed: bool = True) -> UserFiles:
@@ -97,17 +103,25 @@ class ImageFiles:
 
         def mounted() -> T:
             with contextlib.ExitStack() as stack:
+                root = stack.enter_context(new_mount_point(self._directory / key))
                 with refused_mounts(snapshotter, f"image snapshot {chain_id}"):
-                    root = stack.enter_context(mounted_read_only(self._kernel, mounts))
+                    stack.enter_context(mounted_read_only(self._kernel, mounts, root))
                 return fn(root)
 
+        self.being_read.add(key)
         try:
             return await run(MOUNT, mounted)
         finally:
+            self.being_read.discard(key)
             # Nothing refers to the view, so the garbage collector may remove it at any time. That is fine: it has no
-            # files of its own, since what is mounted are the image's layers, which the image keeps.
-            with contextlib.suppress(NotFound):
+            # files of its own, since what is mounted are the image's layers, which the image keeps. So no request fails
+            # because the view stays.
+            try:
                 await snapshots.remove(key)
+            except NotFound:
+                pass
+            except ContainerdError as error:
+                log.warning("image.view_stays", snapshot=key, snapshotter=snapshotter, error=str(error))
 
     def _read_users(self, root: str) -> UserFiles:
         files: list[bytes | None] = []

@@ -11,9 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from msgspec import Struct
@@ -23,6 +21,7 @@ from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from cri_shim.kernel.protocol import Kernel
 
@@ -248,23 +247,34 @@ def read_only(mounts: Iterable[MountLike]) -> list[Mount]:
 
 
 @contextmanager
-def mounted_read_only(kernel: Kernel, mounts: Iterable[MountLike], directory: str | None = None) -> Iterator[str]:
-    """Mount a snapshot read-only on a new directory (below ``directory``, else the system's) and yield its path.
-
-    Always unmounts and removes the directory. Blocks: use it inside one function that runs in an executor.
-    """
-    target = tempfile.mkdtemp(prefix="cri-shim-mount-", dir=directory)
+def new_mount_point(directory: Path) -> Iterator[str]:
+    """Make ``directory`` and a place to mount in it, and remove both when the ``with`` block ends. Raises OSError."""
+    point = directory / "0"
+    directory.mkdir(mode=0o700)
     try:
-        views = read_only(mounts)
-        mount_all(kernel, views, target)
+        point.mkdir(mode=0o700)
         try:
-            yield target
+            yield str(point)
         finally:
-            for view in reversed(views):
-                kernel.umount(_below(target, view.target))
+            # rmdir and never a recursive removal: if the unmount failed, the image's files are still below this path
+            point.rmdir()
     finally:
-        # rmdir and never a recursive removal: if the unmount failed, the image's files are still below this path
-        Path(target).rmdir()
+        directory.rmdir()
+
+
+@contextmanager
+def mounted_read_only(kernel: Kernel, mounts: Iterable[MountLike], target: str) -> Iterator[None]:
+    """Keep a snapshot mounted read-only on the directory ``target`` while the ``with`` block runs.
+
+    Blocks: use it inside one function that runs in an executor.
+    """
+    views = read_only(mounts)
+    mount_all(kernel, views, target)
+    try:
+        yield
+    finally:
+        for view in reversed(views):
+            kernel.umount(_below(target, view.target))
 
 
 def _below(target: str, sub: str) -> str:

@@ -27,7 +27,7 @@ from cri_shim.sync.task_poll import poll_task, poll_tasks
 from cri_shim.sync.task_states import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
     from containerd_client import Containerd
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
@@ -75,9 +75,14 @@ class Recovery:
         snapshotters: Sequence[str],
         clear_orphaned_tasks: Callable[[Callable[[], set[str]]], Awaitable[None]],
         detach_orphaned: Callable[[str, str], Awaitable[None]],
+        being_read: Callable[[], Collection[str]],
         belongs: Callable[[Record], bool] = lambda _: True,
     ) -> None:
-        """Set the recovery up; a record for which ``belongs`` is False counts as another client's."""
+        """Set the recovery up.
+
+        ``being_read`` returns the names of what is mounted while images are read. A record for which ``belongs`` is
+        False counts as another client's.
+        """
         self._containerd = containerd
         self._kernel = kernel
         self._paths = paths
@@ -93,6 +98,7 @@ class Recovery:
         self._snapshotters = snapshotters
         self._clear_orphaned_tasks = clear_orphaned_tasks
         self._detach_orphaned = detach_orphaned
+        self._being_read = being_read
         self._belongs = belongs
         self._places = asyncio.Semaphore(_AT_ONCE)
 
@@ -207,7 +213,7 @@ class Recovery:
         """Remove what a crash left without a record. What is being made is spared, because it holds its name."""
 
         def living() -> set[str]:
-            return known | self._sandbox_names.holders() | self._container_names.holders()
+            return known.union(self._sandbox_names.holders(), self._container_names.holders(), self._being_read())
 
         await self._clear_orphaned_tasks(living)
         try:

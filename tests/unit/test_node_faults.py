@@ -77,7 +77,7 @@ def test_users_of_an_image_are_looked_up_again(tmp_path):
     """What is kept of an image holds for as long as there is the image, so a shortage is not kept."""
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "passwd").write_bytes(b"web:x:7:7::/:/bin/sh\n")
-    files = ImageFiles(cast("Any", None), LinuxKernel())
+    files = ImageFiles(cast("Any", None), LinuxKernel(), tmp_path)
     with no_descriptors(), pytest.raises(OSError, match="Too many open files"):
         files._read_users(str(tmp_path))
     assert files._read_users(str(tmp_path)).passwd == b"web:x:7:7::/:/bin/sh\n"

@@ -27,15 +27,18 @@ def outside(tmp_path):
 
 
 @pytest.fixture
-def pull_layers(parts, registry):
+def pull_layers(parts, registry, tmp_path):
     """Pull an image of these layers; how its files are looked at."""
+
+    mounts = tmp_path / "mounts"
+    mounts.mkdir()
 
     async def pulled(*trees):
         image = build_image(*(tree.layer(OCI_LAYER_GZIP) for tree in trees))
         name = f"hostile{next(NAMES)}:1"
         push(registry.address, name, image)
         await parts.puller.pull(f"{registry.address}/{name}")
-        files = ImageFiles(parts.containerd, LinuxKernel())
+        files = ImageFiles(parts.containerd, LinuxKernel(), mounts)
 
         async def users():
             return await asyncio.wait_for(files.users("overlayfs", image.chain_id), 10)

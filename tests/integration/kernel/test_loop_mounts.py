@@ -49,7 +49,7 @@ def bound_to(image: Path) -> list[str]:
     return [str(file) for file in files if file.read_text().strip() == str(image)]
 
 
-def image_files(*mounts: Mount) -> ImageFiles:
+def image_files(directory: Path, *mounts: Mount) -> ImageFiles:
     """The part that reads /etc/passwd, on a snapshotter whose views are these mounts."""
 
     class Snapshots:
@@ -60,12 +60,12 @@ def image_files(*mounts: Mount) -> ImageFiles:
             return
 
     client = SimpleNamespace(snapshots=lambda _name: Snapshots())
-    return ImageFiles(cast("Containerd", client), LinuxKernel())
+    return ImageFiles(cast("Containerd", client), LinuxKernel(), directory)
 
 
-async def test_the_users_of_an_image_in_a_file(image: Path) -> None:
+async def test_the_users_of_an_image_in_a_file(image: Path, tmp_path: Path) -> None:
     """They are read, and neither mount nor device stays."""
-    files = image_files(Mount("ext4", str(image), ("ro", "loop")))
+    files = image_files(tmp_path, Mount("ext4", str(image), ("ro", "loop")))
     assert (await files.users("blockfile", "sha256:1")).passwd == PASSWD
     assert bound_to(image) == []
 
@@ -87,7 +87,7 @@ def test_a_device_goes_by_itself(image: Path) -> None:
         (Mount("ext4", "/absent", ("ro", "loop")), "No such file"),
     ],
 )
-async def test_what_cannot_be_mounted_is_refused_in_words(mount: Mount, said: str) -> None:
+async def test_what_cannot_be_mounted_is_refused_in_words(mount: Mount, said: str, tmp_path: Path) -> None:
     """The snapshotter is named, and the code says that the node has to be changed."""
     with pytest.raises(FailedPreconditionError, match=f"snapshotter 'odd': .*{said}"):
-        await image_files(mount).users("odd", "sha256:1")
+        await image_files(tmp_path, mount).users("odd", "sha256:1")

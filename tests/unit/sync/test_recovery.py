@@ -160,6 +160,7 @@ class Node:
             snapshotters=(),
             clear_orphaned_tasks=_nothing_orphaned,
             detach_orphaned=_nothing_attached,
+            being_read=set,
             **stores,
         )
 
