@@ -35,7 +35,10 @@ _END: Final = re.compile(rb"\n\r?\n")
 """The end of headers: Go accepts line ends without the carriage return."""
 _PART_OF_END: Final = 2
 """Bytes of it after which the last one may still be missing."""
+_STATUS: Final = re.compile(rb"HTTP/1\.([0-9]) +")
 _BEFORE_COLON: Final = re.compile(rb"^([!-9;-~]+)[ \t]+:", re.MULTILINE)
+_NO_NAME: Final = re.compile(rb"^[!-9;-~]+ [ -9;-~]*:.*\n", re.MULTILINE)
+_NO_LENGTH: Final = re.compile(rb"^content-length:[ \t]*\r?\n", re.MULTILINE | re.IGNORECASE)
 _LENGTH: Final = re.compile(rb"^content-length:[ \t]*([0-9]+)[ \t]*\r?\n", re.MULTILINE | re.IGNORECASE)
 _ENCODING: Final = re.compile(rb"^transfer-encoding:", re.MULTILINE | re.IGNORECASE)
 
@@ -43,15 +46,18 @@ _ENCODING: Final = re.compile(rb"^transfer-encoding:", re.MULTILINE | re.IGNOREC
 def tolerated(head: bytes) -> bytes:
     """Return the headers in a form that the library accepts: without spaces before colons, and with one length.
 
-    A length that is repeated is one, and beside ``Transfer-Encoding`` none counts (RFC 9112, 6.3).
+    A length that is repeated is one, an empty one is none, and beside ``Transfer-Encoding`` none counts (RFC 9112,
+    6.3). Headers whose names have spaces within are dropped. A later minor version of HTTP/1 is 1.1.
     """
-    head = _BEFORE_COLON.sub(rb"\1:", head)
+    status, line_end, head = head.partition(b"\n")
+    status = _STATUS.sub(lambda match: b"HTTP/1.0 " if match[1] == b"0" else b"HTTP/1.1 ", status, count=1)
+    head = _NO_LENGTH.sub(b"", _NO_NAME.sub(b"", _BEFORE_COLON.sub(rb"\1:", head)))
     lengths = _LENGTH.findall(head)
     if lengths and _ENCODING.search(head):
-        return _LENGTH.sub(b"", head)
-    if len(lengths) > 1 and len(set(lengths)) == 1:
-        return _LENGTH.sub(b"", head, count=len(lengths) - 1)
-    return head
+        head = _LENGTH.sub(b"", head)
+    elif len(lengths) > 1 and len(set(lengths)) == 1:
+        head = _LENGTH.sub(b"", head, count=len(lengths) - 1)
+    return status + line_end + head
 
 
 class BoundedResponseHandler(ResponseHandler):

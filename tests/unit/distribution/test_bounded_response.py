@@ -25,6 +25,8 @@ HEADS = {
     "plain": b"HTTP/1.1 200 OK\r\nContent-Length: " + LENGTH + b"\r\n\r\n",
     "spaces before colons": b"HTTP/1.1 200 OK\r\nContent-Length : " + LENGTH + b"\r\nX\t: y\r\n\r\n",
     "a repeated length": b"HTTP/1.1 200 OK\r\n" + (b"Content-Length: " + LENGTH + b"\r\n") * 2 + b"\r\n",
+    "two spaces, and another minor version": b"HTTP/1.2  200 O :K\r\nContent-Length: " + LENGTH + b"\r\n\r\n",
+    "a space within a name": b"HTTP/1.1 200 OK\r\nX Y: z : z\r\nA B : c\r\nContent-Length: " + LENGTH + b"\r\n\r\n",
     "line feeds alone": b"HTTP/1.1 200 OK\nContent-Length : " + LENGTH + b"\nContent-Length: " + LENGTH + b"\n\n",
     "an interim response": b"HTTP/1.1 103 Soon\r\nLink : x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: "
     + LENGTH
@@ -77,6 +79,14 @@ async def test_pieces_of_any_size(head):
     handler = connected()
     for byte in answer:
         handler.data_received(bytes([byte]))
+    assert await body_of(handler) == BODY
+
+
+async def test_an_empty_length_is_none():
+    """The body ends with the connection."""
+    handler = connected(read_until_eof=True)
+    handler.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: \r\n\r\n" + BODY)
+    handler.connection_lost(None)
     assert await body_of(handler) == BODY
 
 
