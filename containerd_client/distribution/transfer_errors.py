@@ -1,4 +1,4 @@
-"""What the Transfer service's words say about registries and verifiers: all of it has the code UNKNOWN.
+"""What the Transfer service's words say about registries and verifiers: nearly all of it has the code UNKNOWN.
 
 Sources: containerd core/remotes/errors, core/remotes/docker/{resolver,fetcher,authorizer}.go, core/transfer/local.
 """
@@ -15,7 +15,7 @@ from containerd_client.distribution.values.errors import (
     RegistryUnavailableError,
     UnauthorizedError,
 )
-from containerd_client.errors import Unknown
+from containerd_client.errors import Unimplemented, Unknown
 
 if TYPE_CHECKING:
     from containerd_client.errors import ContainerdError
@@ -24,6 +24,8 @@ _STATUS: Final = re.compile(r"unexpected status (?:code|from [A-Z]+ request to) 
 _DENIED: Final = "pull access denied"
 _BLOCKED: Final = re.compile(r"image verifier \S+ blocked pull of |blocking pull of .*: image verifier ")
 _NOT_REACHED: Final = "failed to do request: "
+_NOT_AUTHORIZED: Final = "failed to authorize: "
+_NO_SERVICE: Final = "unknown service "
 _OF_STATUS: Final[dict[str, type[DistributionError]]] = {
     "401": UnauthorizedError,
     "403": UnauthorizedError,
@@ -33,6 +35,12 @@ _OF_STATUS: Final[dict[str, type[DistributionError]]] = {
 
 def cause_of(error: ContainerdError) -> DistributionError | None:
     """Return the error that a registry or a verifier has caused; None if it is about something else."""
+    if isinstance(error, Unimplemented):
+        # The service says so, too, if the registry sends a manifest with a media type that it does not know.
+        absent = _NO_SERVICE in error.detail
+        service = "containerd has no Transfer service (it came with 1.7)"
+        useless = f"containerd's Transfer service cannot use what the registry sends ({error.detail})"
+        return DistributionError(f'{service if absent else useless}; set image.pull to "client"')
     if not isinstance(error, Unknown):
         return None
     if _BLOCKED.search(error.detail):
@@ -42,4 +50,5 @@ def cause_of(error: ContainerdError) -> DistributionError | None:
         return _OF_STATUS.get(status[1], RegistryUnavailableError)(error.detail)
     if _DENIED in error.detail:
         return UnauthorizedError(error.detail)
-    return RegistryUnavailableError(error.detail) if _NOT_REACHED in error.detail else None
+    registry = any(words in error.detail for words in (_NOT_REACHED, _NOT_AUTHORIZED))
+    return RegistryUnavailableError(error.detail) if registry else None

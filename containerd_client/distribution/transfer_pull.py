@@ -21,7 +21,7 @@ from containerd_client.distribution.progress import LEAST, Progress
 from containerd_client.distribution.registries.credentials import as_bytes
 from containerd_client.distribution.registries.hosts import directory_of, is_loopback
 from containerd_client.distribution.transfer_errors import cause_of
-from containerd_client.distribution.values.errors import DistributionError, ManifestError, NotInRegistryError
+from containerd_client.distribution.values.errors import ManifestError, NotInRegistryError
 from containerd_client.distribution.values.manifest import Descriptor
 from containerd_client.errors import ContainerdError, NotFound, Unimplemented, Unknown
 from containerd_client.options import call_options
@@ -95,13 +95,9 @@ class TransferPull:
             source = pb.OCIRegistry(reference=wanted, resolver=resolver)
             try:
                 await self._watched(source, store, options)
-            except Unimplemented as error:
-                raise DistributionError(
-                    'containerd has no Transfer service (it came with 1.7); set image.pull to "client"'
-                ) from error
             except NotFound as error:
                 raise NotInRegistryError(error.detail) from error
-            except Unknown as error:
+            except (Unimplemented, Unknown) as error:
                 meant = cause_of(error)
                 if meant is None:
                     raise

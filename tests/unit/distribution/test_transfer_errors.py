@@ -11,7 +11,7 @@ from containerd_client.distribution.values.errors import (
     RegistryUnavailableError,
     UnauthorizedError,
 )
-from containerd_client.errors import Internal, Unknown
+from containerd_client.errors import Internal, Unimplemented, Unknown
 
 REQUEST = "failed to resolve image: unexpected status from HEAD request to http://r:5000/v2/a/manifests/1:"
 TOKEN = "failed to resolve image: failed to authorize: failed to fetch anonymous token: unexpected status from GET"
@@ -40,6 +40,10 @@ TOKEN = "failed to resolve image: failed to authorize: failed to fetch anonymous
             'failed to do request: Head "http://r:1/v2/x": dial tcp 127.0.0.1:1: connect: connection refused',
             RegistryUnavailableError,
         ),
+        (
+            'failed to resolve image: failed to authorize: failed to fetch oauth token: Post "http://t:1/token": EOF',
+            RegistryUnavailableError,
+        ),
         ("image verifier bindir blocked pull of r/a:1 with digest sha256:0 for reason: no", RefusedByPolicyError),
         (
             "blocking pull of r/a:1 with digest sha256:0: image verifier bindir returned error: EOF",
@@ -52,6 +56,20 @@ def test_words_about_a_registry(detail, kind):
     error = cause_of(Unknown("Transfer/Transfer", detail))
     assert type(error) is kind
     assert str(error) == detail
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ("unknown service containerd.services.transfer.v1.Transfer", "has no Transfer service"),
+        ("method Transfer not implemented for a.OCIRegistry to a.ImageStore", "cannot use what the registry sends"),
+    ],
+)
+def test_what_is_not_implemented(detail, said):
+    """An older containerd is distinguished from a manifest whose media type the service does not know."""
+    error = cause_of(Unimplemented("Transfer/Transfer", detail))
+    assert said in str(error)
+    assert 'set image.pull to "client"' in str(error)
 
 
 @pytest.mark.parametrize(
