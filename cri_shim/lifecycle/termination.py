@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from containerd_client import ContainerdError, DeadlineExceeded, NotFound, call_options
+from containerd_client import ClientClosed, ContainerdError, DeadlineExceeded, NotFound, call_options
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from containerd_client.encoding.timestamps import nanoseconds
 from containerd_client.errors import is_shim_gone
@@ -21,11 +21,13 @@ from containerd_client.exits import exit_code
 from cri_shim.errors import UnavailableError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.orphaned_cgroups import clear_cgroups
+from cri_shim.lifecycle.removal_errors import with_code_of
 from cri_shim.oci.stop_signal import signal_name
 from cri_shim.sync.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
 from cri_shim.sync.orphaned_shims import end_orphaned_shims
 from cri_shim.sync.task_poll import Absent, NotKnown, poll_task
 from cri_shim.timeline import awaited
+from untrusted import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -50,6 +52,7 @@ DIRECT_SECONDS = 1.0
 have been frozen meanwhile, which runc undoes for SIGKILL, or the shim may hang, which the request then says."""
 
 _SHIM_GONE_RETRIES = (0.1, 0.4)
+_LONGEST_WORDS = 1024
 _DISCARD_SECONDS = 20.0
 """How long undoing waits for the end of a task: a part of the time for undoing a whole request."""
 
@@ -67,7 +70,8 @@ async def send_signal(
 
     containerd is asked to only if ``signal_directly`` says that it could not do so (docs/adr/0045).
 
-    Raises UnavailableError when its shim is needed and does not answer within the time limit of the call.
+    Raises UnavailableError when its shim is needed and does not answer within the time limit of the call, and CriError
+    when containerd refuses.
     """
     if not await signal_directly(id_, number):
         await _send_by_containerd(containerd, containers, id_, number)
@@ -89,9 +93,16 @@ async def _send_by_containerd(
                 f"{said} its shim does not answer ({error.detail}); "
                 "the state of its process is unknown; try again later"
             ) from error
+        except ClientClosed:  # the daemon stops
+            raise
         except ContainerdError as error:
             if pause is None or not is_shim_gone(error):
-                raise
+                said = shorten(str(error), _LONGEST_WORDS)
+                raise with_code_of(
+                    error,
+                    f"{signal_name(number)} could not be sent to {_named(containers, id_)}: {said}; "
+                    "try again, and if that fails as well, see containerd's log",
+                ) from error
             await asyncio.sleep(pause)
         else:
             return

@@ -43,6 +43,7 @@ async def test_a_step_that_fails(method: str, node: Node) -> None:
     code, text = await failure(node.client.RemoveContainer(container_id=id_))
     assert code in {grpc.StatusCode.UNKNOWN, grpc.StatusCode.FAILED_PRECONDITION}
     assert "device or resource busy" in text
+    assert id_ in text
     assert list(await node.kubelet.states()) == [id_]
     assert not node.service.containers.get(id_).removing
     node.fake.faults.clear()

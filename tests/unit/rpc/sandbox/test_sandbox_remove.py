@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 
 import grpc
@@ -42,6 +43,7 @@ async def test_a_step_that_fails(method: str, node: Node) -> None:
     code, text = await failure(node.client.RemovePodSandbox(pod_sandbox_id=pod_id))
     assert code in {grpc.StatusCode.UNKNOWN, grpc.StatusCode.FAILED_PRECONDITION}
     assert "device or resource busy" in text
+    assert re.search("(sandbox|container) [0-9a-f]{64}", text)
     assert list(await node.kubelet.pods()) == [pod_id]
     node.fake.faults.clear()
     await node.client.RemovePodSandbox(pod_sandbox_id=pod_id)
