@@ -35,6 +35,8 @@ _OLD_TLS: Final = {
 _WEAK: Final = {66, 67, 68}  # X509_V_ERR_EE_KEY_TOO_SMALL, CA_KEY_TOO_SMALL and CA_MD_TOO_WEAK
 _OPENSSL: Final = re.compile(r"\[(?:SSL|X509)(?:: (?P<code>\w+))?\] (?P<words>.*?)(?: \(_ssl\.c:[0-9]+\))?")
 """The form in which Python shows an error of OpenSSL; the HTTP library keeps of some nothing but this text."""
+_CUT_SHORT: Final = "Response payload is not completed"
+"""The beginning of the library's text, which continues with a status that the server has not sent."""
 _NUMBER: Final = re.compile(r"^\[Errno -?[0-9]+\] ")
 
 
@@ -116,6 +118,8 @@ def words_of_openssl(error: ssl.SSLError) -> str:
 def _said(error: Exception) -> str:
     """Return the text of an error; the library's errors without one mean that the other side closed the connection."""
     text = _NUMBER.sub("", str(error)) or "the connection was closed by the other side"
+    if text.startswith(_CUT_SHORT):
+        text = "the connection ended before the whole body had arrived"
     openssl = _OPENSSL.fullmatch(text)
     if openssl is not None:
         reason = openssl["code"] or openssl["words"].upper().replace(" ", "_")

@@ -82,7 +82,7 @@ async def test_https_by_connect(client, clean, tls, authority):
         assert proxy.asked == ["CONNECT r.example:443"]
         assert proxy.got[0].headers["proxy-authorization"].startswith("Basic ")
         assert "proxy-authorization" not in server.got[0].headers
-        with pytest.raises(TransferError, match=r"(?i)certificate"):
+        with pytest.raises(RegistryUnavailableError, match=r"(?i)certificate"):
             await read(client, source("https://r.example"))
 
 

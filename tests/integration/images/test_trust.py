@@ -17,7 +17,7 @@ from containerd_client.distribution.values.errors import (
     DistributionError,
     HostsConfigError,
     NotInRegistryError,
-    TransferError,
+    RegistryUnavailableError,
 )
 from containerd_client.distribution.values.manifest import Descriptor
 from containerd_client.distribution.values.reference import parse_reference
@@ -67,7 +67,7 @@ async def trusted(client, server, *files):
             raise AssertionError("there is no such blob")
     except NotInRegistryError:
         return True
-    except TransferError as error:
+    except RegistryUnavailableError as error:
         assert "ertificate" in str(error)
         return False
 

@@ -18,7 +18,7 @@ from containerd_client.distribution.registries.hosts import Tls, hosts_of
 from containerd_client.distribution.registries.registry import RegistryClient, Source
 from containerd_client.distribution.registries.tls import TlsContexts
 from containerd_client.distribution.registries.wire_errors import as_transfer_errors
-from containerd_client.distribution.values.errors import HostsConfigError, RegistryUnavailableError
+from containerd_client.distribution.values.errors import HostsConfigError, RegistryUnavailableError, TransferError
 from containerd_client.distribution.values.reference import parse_reference
 from cri_shim.telemetry.span_forward import SpanForward
 from cri_shim.telemetry.tracing import Tracing
@@ -136,6 +136,21 @@ def test_the_text_of_openssl_alone(text: str, said: str) -> None:
         raise aiohttp.ClientOSError(1, text)
     assert said in str(caught.value)
     assert "_ssl.c" not in str(caught.value)
+
+
+async def test_a_body_that_ends_early() -> None:
+    """The library would show a status, which is its own and not the server's."""
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")
+        writer.close()
+
+    async with await asyncio.start_server(cut, "127.0.0.1", 0) as server, aiohttp.ClientSession() as session:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(TransferError) as caught, as_transfer_errors("GET x"):
+            await (await session.get(f"http://127.0.0.1:{port}/")).read()
+    assert str(caught.value) == "GET x: the connection ended before the whole body had arrived"
 
 
 async def test_a_server_of_old(tmp_path: Path, authority: Authority, with_tls: ssl.SSLContext) -> None:
