@@ -2,7 +2,8 @@
 
 Both begin before the answer and end a few milliseconds after it, while the kubelet creates the first container
 (docs/adr/0017). Everything that starts or ends a process in the pod waits for them. If one fails after the answer, the
-pod becomes not ready, so the kubelet makes another. If one fails before, the request fails, and undoes what it has
+pod becomes not ready, so the kubelet makes another; a containerd that is only restarted meanwhile is waited for
+(:mod:`cri_shim.lifecycle.sandbox.through_restart`). If one fails before, the request fails, and undoes what it has
 made.
 """
 
@@ -15,22 +16,25 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from containerd_client import ContainerdError, DeadlineExceeded, call_options
-from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.lifecycle.handlers import is_plain_runc
 from cri_shim.lifecycle.hanging_runtime import STOP_PATIENCE, end_hanging_runtimes
+from cri_shim.lifecycle.sandbox.through_restart import (
+    is_away,
+    not_recorded,
+    record_network,
+    record_when_back,
+    start_through_restart,
+)
 from cri_shim.lifecycle.termination import discard_task
-from cri_shim.state.stored.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.sync.exits import UNKNOWN_EXIT_CODE
 from cri_shim.timeline import stage
 from untrusted import shorten
 
 if TYPE_CHECKING:
-    from containerd_client import Containerd
     from cri_shim.concurrency.operations import Operations
     from cri_shim.concurrency.rollback import Rollback
     from cri_shim.config import RuntimeHandler
     from cri_shim.service import Service
-    from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
 
 START_SECONDS: Final = 60.0
@@ -91,15 +95,15 @@ async def begin_start(service: Service, sandbox: Sandbox, handler: RuntimeHandle
 def begin_recording(service: Service, connected: Sandbox, undo: Rollback) -> asyncio.Task[None]:
     """Begin to write the pod's addresses into its record, which exists."""
     undo.push("finish writing the record", lambda: wait_or_end_background_start(service, connected.id))
-    return service.operations.begin(
-        f"{_RECORD}/{connected.id}", lambda: _record(service.containerd, service.sandboxes, connected)
-    )
+    return service.operations.begin(f"{_RECORD}/{connected.id}", lambda: _record(service, connected))
 
 
 async def _start(service: Service, sandbox: Sandbox, *, seconds: float | None) -> None:
     try:
         with stage("client.task.Start"), call_options(timeout=seconds):
-            await service.containerd.tasks.start(sandbox.id)
+            await start_through_restart(
+                service.containerd, sandbox.id, answered=lambda: sandbox.id in service.sandboxes
+            )
     except ContainerdError as error:
         if isinstance(error, DeadlineExceeded):
             await end_hanging_runtimes(
@@ -129,16 +133,16 @@ async def _not_started(service: Service, started: Sandbox, why: str) -> None:
         await service.exits.ended(started.id, UNKNOWN_EXIT_CODE, time.time_ns())
 
 
-async def _record(containerd: Containerd, sandboxes: Index[Sandbox], connected: Sandbox) -> None:
+async def _record(service: Service, connected: Sandbox) -> None:
     if connected.host_network:
         return  # it has no addresses of its own
-    update = containers_pb2.Container(id=connected.id)
-    update.extensions[SANDBOX_EXTENSION].CopyFrom(sandbox_extension(connected))
     try:
-        await containerd.containers.update(update, f"extensions.{SANDBOX_EXTENSION}")
+        await record_network(service.containerd, connected)
     except ContainerdError as error:
-        if connected.id in sandboxes:
-            log.error("sandbox.network_not_recorded", sandbox_id=connected.id, error=str(error))
-            why = f"its addresses could not be recorded: {error}"
-            sandboxes.update(connected.id, lambda sandbox: sandbox.replace(unknown_reason=why))
-        raise
+        if connected.id not in service.sandboxes:
+            raise
+        if is_away(error):
+            record_when_back(service, connected.id, error)
+        else:
+            not_recorded(service.sandboxes, connected.id, error)
+            raise

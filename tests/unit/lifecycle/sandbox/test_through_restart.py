@@ -1,0 +1,93 @@
+"""A containerd that is restarted in the moments after RunPodSandbox's answer: the pod stays ready."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cri_shim.lifecycle.sandbox import through_restart
+from lab.pod_configs import pod_config
+from tests.fakes.containerd import FaultKind
+from tests.fakes.service import until_idle, until_ready
+from tests.unit.waiting import until
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+    from tests.fakes.containerd import FakeContainerd
+    from tests.fakes.cri import Client
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(through_restart, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(through_restart, "LONGEST_PAUSE", 0.02)
+
+
+async def restarted(fake: FakeContainerd, service: Service, client: Client, method: str) -> str:
+    """Run a pod whose call of ``method`` is cut off by a restart of containerd; the pod's id."""
+    fake.faults.add(method, FaultKind.HANG)
+    running = await client.RunPodSandbox(config=pod_config())
+    await until(lambda: fake.faults.hanging)
+    fake.faults.clear()
+    await fake.go_away()
+    await until(lambda: not service.readiness.ready)
+    await fake.come_back()
+    await until_ready(service)
+    await until_idle(service)
+    pod_id: str = running.pod_sandbox_id
+    return pod_id
+
+
+async def test_addresses_are_recorded_when_it_is_back(service: Service, fake: FakeContainerd, client: Client) -> None:
+    """They are in the record, so that the next daemon knows them."""
+    pod_id = await restarted(fake, service, client, "Containers/Update")
+    sandbox = service.sandboxes.get(pod_id)
+    assert (sandbox.ready, sandbox.unknown_reason) == (True, "")
+    await until(lambda: fake.called("Containers/Update")[-1].code == "OK")
+    record = fake.state["k8s.io"].containers[pod_id]
+    assert sandbox.ips[0].encode() in record.extensions["io.cri-containerd.sandbox.metadata"].value
+
+
+async def test_a_start_that_was_cut_off(service: Service, fake: FakeContainerd, client: Client) -> None:
+    """A process that does not run yet is started when containerd is back."""
+    pod_id = await restarted(fake, service, client, "Tasks/Start")
+    await until(lambda: not service.sandboxes.get(pod_id).starting)
+    sandbox = service.sandboxes.get(pod_id)
+    assert (sandbox.ready, sandbox.start_error, sandbox.unknown_reason) == (True, "", "")
+    assert [call.code for call in fake.called("Tasks/Start")][-1] == "OK"
+
+
+async def test_a_start_whose_answer_was_lost(service: Service, fake: FakeContainerd, client: Client) -> None:
+    """A process that runs is not started twice."""
+    fake.faults.add("Tasks/Start", FaultKind.ANSWER_LOST)
+    pod_id = (await client.RunPodSandbox(config=pod_config())).pod_sandbox_id
+    await until_idle(service)
+    sandbox = service.sandboxes.get(pod_id)
+    assert (sandbox.ready, sandbox.start_error, sandbox.starting) == (True, "", False)
+    assert len(fake.called("Tasks/Start")) == 1
+
+
+async def test_a_containerd_that_stays_away(
+    service: Service, fake: FakeContainerd, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while the start counts as failed."""
+    monkeypatch.setattr(through_restart, "AWAY_SECONDS", 0.05)
+    fake.faults.add("Tasks/Start", FaultKind.UNAVAILABLE)
+    fake.faults.add("Tasks/Get", FaultKind.UNAVAILABLE, times=None)
+    pod_id = (await client.RunPodSandbox(config=pod_config())).pod_sandbox_id
+    await until(lambda: service.sandboxes.get(pod_id).start_error)
+    assert not service.sandboxes.get(pod_id).ready
+
+
+async def test_addresses_that_are_refused_later(service: Service, fake: FakeContainerd, client: Client) -> None:
+    """The pod is not ready, as with a refusal at once."""
+    fake.faults.add("Containers/Update", FaultKind.UNAVAILABLE, times=None)
+    pod_id = (await client.RunPodSandbox(config=pod_config())).pod_sandbox_id
+    await until(lambda: f"record-network-again/{pod_id}" in [task.get_name() for task in asyncio.all_tasks()])
+    assert service.sandboxes.get(pod_id).ready
+    fake.faults.planned[:] = []
+    fake.faults.add("Containers/Update", FaultKind.UNKNOWN, text="disk full")
+    await until(lambda: service.sandboxes.get(pod_id).unknown_reason)
+    assert service.sandboxes.get(pod_id).unknown_reason.endswith("disk full")
