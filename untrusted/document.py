@@ -12,7 +12,7 @@ a Go program, so the programs that write them have only been tested against Go's
   where it reads it as a whole (``json.Unmarshal``).
 
 A document that breaks a rule is rejected with a :class:`DocumentError` that names the field. Go accepts ten thousand
-levels of nesting; here no document may be deeper than :data:`DEEPEST`.
+levels of nesting; here no document may be deeper than :data:`DEEPEST`, or have more than :data:`MOST_PARTS` parts.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from untrusted.text import decode_utf8, encodable, escaped
 
 DEEPEST: Final = 256
 """Levels of nested objects and lists that are accepted."""
+MOST_PARTS: Final = 250_000
+"""Objects and lists in one document. More of them fit into a few megabytes, and would stop the event loop for seconds.
+The brackets in strings count too."""
 LONGEST_NUMBER: Final = 64
 """Longest number in characters; a longer one does not fit into any field."""
 
@@ -57,12 +60,13 @@ class Object:
     An absent field and ``null`` both yield the zero value of the type.
     """
 
-    __slots__ = ("_pairs", "_path")
+    __slots__ = ("_by_name", "_pairs", "_path")
 
     def __init__(self, pairs: tuple[tuple[str, Any], ...] = (), path: str = "") -> None:
         """Wrap the members of an object (for :func:`parse_object`); ``path`` is its place in the document."""
         self._pairs = pairs
         self._path = path
+        self._by_name: dict[str, list[Any]] | None = None
 
     def __contains__(self, name: str) -> bool:
         """Return whether the field exists and is not ``null``."""
@@ -176,18 +180,21 @@ class Object:
         values = self._values(name)
         return _plain(values[-1]) if values else None
 
+    def _all(self, name: str) -> list[Any]:
+        if self._by_name is None:
+            self._by_name = {}
+            for key, value in self._pairs:
+                self._by_name.setdefault(fold(key), []).append(value)
+        return self._by_name.get(fold(name), [])
+
     def _values(self, name: str) -> list[Any]:
-        folded = fold(name)
-        return [value for key, value in self._pairs if value is not None and fold(key) == folded]
+        return [value for value in self._all(name) if value is not None]
 
     def _values_of_nilable(self, name: str) -> list[Any]:
         """Return the values of a list or a map behind the last ``null``, which empties either."""
-        folded = fold(name)
-        values: list[Any] = []
-        for key, value in self._pairs:
-            if fold(key) == folded:
-                values = [] if value is None else [*values, value]
-        return values
+        values = self._all(name)
+        last = next((place for place in range(len(values), 0, -1) if values[place - 1] is None), 0)
+        return values[last:]
 
     def _map_members(self, name: str) -> list[tuple[str, Any]]:
         members: list[tuple[str, Any]] = []
@@ -263,6 +270,8 @@ def _pairs(document: Any) -> _Pairs:
 def _load(data: bytes, limit: int | None, *, stream: bool) -> Any:
     if limit is not None and len(data) > limit:
         raise DocumentError(f"{len(data)} bytes are more than the {limit} that are allowed")
+    if data.count(b"{") + data.count(b"[") > MOST_PARTS:
+        raise DocumentError(f"it has more than the {MOST_PARTS} objects and lists that are allowed")
     text = decode_utf8(data)
     try:
         document = _DECODER.raw_decode(text.lstrip(_SPACE))[0] if stream else _DECODER.decode(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -52,6 +53,23 @@ def test_a_list_of_objects():
     first, second = parse_objects(b'[{"Config": "a"}, null]')
     assert (first.text("config"), second.text("config")) == ("a", "")
     assert parse_objects(b"null") == ()
+
+
+def test_a_field_that_occurs_a_hundred_thousand_times():
+    """The time grows with the size of the document and no faster: its square would be minutes, in the event loop."""
+    document = parse_object(b"{%s}" % b",".join([b'"layers": [], "Config": {"a": "b"}'] * 100_000))
+    begun = time.process_time()
+    assert document.objects("layers") == ()
+    assert document.text_map("config") == {"a": "b"}
+    assert "config" in document
+    assert time.process_time() - begun < 20
+
+
+def test_a_document_of_too_many_parts():
+    """It is refused before it is parsed, which would take seconds."""
+    with pytest.raises(DocumentError, match="more than the 250000 objects and lists that are allowed"):
+        parse_objects(b"[%s]" % b",".join([b"{}"] * 250_000))
+    assert len(parse_objects(b"[%s]" % b",".join([b"{}"] * 1000))) == 1000
 
 
 @pytest.mark.parametrize(
