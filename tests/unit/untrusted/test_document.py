@@ -62,7 +62,7 @@ def test_a_field_that_occurs_a_hundred_thousand_times():
     assert document.objects("layers") == ()
     assert document.text_map("config") == {"a": "b"}
     assert "config" in document
-    assert time.process_time() - begun < 20
+    assert time.process_time() - begun < 6
 
 
 def test_a_document_of_too_many_parts():
