@@ -6,7 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
+from containerd_client import retry
 from cri_shim.lifecycle.sandbox import through_restart
 from lab.pod_configs import pod_config
 from tests.fakes.containerd import FaultKind
@@ -21,18 +23,20 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "BUDGET", 0.01)
+    monkeypatch.setattr(retry, "BUDGET_AWAY", 0.01)
     monkeypatch.setattr(through_restart, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(through_restart, "LONGEST_PAUSE", 0.02)
 
 
-async def restarted(fake: FakeContainerd, service: Service, client: Client, method: str) -> str:
-    """Run a pod whose call of ``method`` is cut off by a restart of containerd; the pod's id."""
+async def restarted(fake: FakeContainerd, service: Service, client: Client, method: str, noticed: str) -> str:
+    """Run a pod whose call of ``method`` is cut off by a restart of containerd, as the log says; the pod's id."""
     fake.faults.add(method, FaultKind.HANG)
-    running = await client.RunPodSandbox(config=pod_config())
-    await until(lambda: fake.faults.hanging)
-    fake.faults.clear()
-    await fake.go_away()
-    await until(lambda: not service.readiness.ready)
+    with capture_logs() as logs:
+        running = await client.RunPodSandbox(config=pod_config())
+        await until(lambda: fake.faults.hanging)
+        await fake.go_away()
+        await until(lambda: noticed in [entry["event"] for entry in logs])
     await fake.come_back()
     await until_ready(service)
     await until_idle(service)
@@ -42,7 +46,7 @@ async def restarted(fake: FakeContainerd, service: Service, client: Client, meth
 
 async def test_addresses_are_recorded_when_it_is_back(service: Service, fake: FakeContainerd, client: Client) -> None:
     """They are in the record, so that the next daemon knows them."""
-    pod_id = await restarted(fake, service, client, "Containers/Update")
+    pod_id = await restarted(fake, service, client, "Containers/Update", "sandbox.network_unrecorded")
     sandbox = service.sandboxes.get(pod_id)
     assert (sandbox.ready, sandbox.unknown_reason) == (True, "")
     await until(lambda: fake.called("Containers/Update")[-1].code == "OK")
@@ -52,7 +56,7 @@ async def test_addresses_are_recorded_when_it_is_back(service: Service, fake: Fa
 
 async def test_a_start_that_was_cut_off(service: Service, fake: FakeContainerd, client: Client) -> None:
     """A process that does not run yet is started when containerd is back."""
-    pod_id = await restarted(fake, service, client, "Tasks/Start")
+    pod_id = await restarted(fake, service, client, "Tasks/Start", "sandbox.start_unanswered")
     await until(lambda: not service.sandboxes.get(pod_id).starting)
     sandbox = service.sandboxes.get(pod_id)
     assert (sandbox.ready, sandbox.start_error, sandbox.unknown_reason) == (True, "", "")
@@ -62,8 +66,11 @@ async def test_a_start_that_was_cut_off(service: Service, fake: FakeContainerd, 
 async def test_a_start_whose_answer_was_lost(service: Service, fake: FakeContainerd, client: Client) -> None:
     """A process that runs is not started twice."""
     fake.faults.add("Tasks/Start", FaultKind.ANSWER_LOST)
-    pod_id = (await client.RunPodSandbox(config=pod_config())).pod_sandbox_id
-    await until_idle(service)
+    fake.faults.add("Tasks/Get", FaultKind.UNAVAILABLE, times=3)
+    with capture_logs() as logs:
+        pod_id = (await client.RunPodSandbox(config=pod_config())).pod_sandbox_id
+        await until_idle(service)
+    assert "sandbox.start_unanswered" in [entry["event"] for entry in logs]
     sandbox = service.sandboxes.get(pod_id)
     assert (sandbox.ready, sandbox.start_error, sandbox.starting) == (True, "", False)
     assert len(fake.called("Tasks/Start")) == 1
