@@ -24,9 +24,10 @@ Unknown = Literal["drop", "keep", "refuse"]
 
 _UNSIGNED = (1 << 64) - 1
 _TIME: Final = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]+)?"
-    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T(?:[01]?[0-9]|2[0-3])(?::[0-5][0-9]){2}(?:[.,][0-9]+)?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-4]):(?:[0-5][0-9]|60))"
 )
+"""What Go reads as a time of RFC 3339, which is a little more than that."""
 
 Shape = dict[str, Any]
 """Field name → Kind, a Shape for an object, or a list of one Shape for a list of objects."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from untrusted import DocumentError, parse_object, read_shape
@@ -36,6 +38,8 @@ def test_names_and_types():
     }
     assert read('{"ports": {"80": {"a": 1}, "81": null}}') == {"ports": {"80": None, "81": None}}
     assert read('{"made": "0000-02-29T00:00:00.5-23:59"}') == {"made": "0000-02-29T00:00:00.5-23:59"}
+    for time in ("2026-01-01T1:00:00,5Z", "2026-01-01T01:00:00+24:60"):  # Go reads these as well
+        assert read(json.dumps({"made": time})) == {"made": time}
     assert read('{"name": null, "deep": null, "list": null}') == {}
     assert read('{"list": [{"labels": {"A": "b"}, "rest": {"X": null}}]}') == {
         "list": [{"labels": {"A": "b"}, "rest": {"X": None}}]
@@ -63,6 +67,8 @@ def test_fields_that_the_table_does_not_have():
         ('{"made": "2026-02-29T00:00:00Z"}', "made '2026-02-29T00:00:00Z' is not a time of RFC 3339"),
         ('{"made": "2026-02-28 00:00:00Z"}', "is not a time"),
         ('{"made": "2026-02-28T24:00:00Z"}', "is not a time"),
+        ('{"made": "2026-02-28T01:00:00+25:00"}', "is not a time"),
+        ('{"made": "2026-02-28T1:0:00Z"}', "is not a time"),
         ('{"list": [1]}', r"list\[0\] is a number, not an object"),
         ('{"list": [{"labels": {"a": 1}}]}', r"list\[0\]\.labels\.a is a number, not a string"),
     ],
