@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args, get_ori
 from cri_shim.config.errors import Problem
 from cri_shim.config.key import Key, keys_of
 from cri_shim.config.schema import Config, RuntimeHandler
+from untrusted import encodable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -115,6 +116,9 @@ class Reader:
             return None if wrong else tuple(value)
         if type(value) is not hint:  # not isinstance: in Python a bool is an int, but not in the file
             self.report(path, f"is {_kind_of(value)}, must be {_WANTED[hint]}")
+            return None
+        if hint is str and encodable(value) != value:  # only an option of the command line can be
+            self.report(path, f"{value!r} is not UTF-8")
             return None
         return value
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cri_shim.config import Config
 
 _LONGEST_METHOD = 40  # characters of what was asked for that an error shows
+_WIDEST = 1000  # columns; the variable COLUMNS may be any number
 _FOLLOWED = ("Version", "Status", "List", "Stream", "ImageFsInfo", "ImageStatus", "RuntimeConfig")
 
 
@@ -148,7 +149,7 @@ def _printable(text: str) -> str:
 
 
 def _width() -> int:
-    return shutil.get_terminal_size((NARROW, 24)).columns
+    return min(shutil.get_terminal_size((NARROW, 24)).columns, _WIDEST)
 
 
 def _plain() -> bool:

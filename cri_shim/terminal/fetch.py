@@ -55,8 +55,9 @@ class Explorer:
 
         Raises ``UnreachableError``, and ``KeyError`` if the path is not found.
         """
+        asked = urlencode(query, errors="surrogateescape")
         with closing(self._connection(_PATIENCE)) as connection:
-            response = self._answer(connection, f"{path}?{urlencode(query)}" if query else path)
+            response = self._answer(connection, f"{path}?{asked}" if asked else path)
             if response.status == http.client.NOT_FOUND:
                 raise KeyError(path)
             return self._document(self._body(response))

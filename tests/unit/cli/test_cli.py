@@ -63,6 +63,16 @@ def test_serve_does_not_start_on_a_wrong_file(fake_daemon, tmp_path, capsys):
     assert capsys.readouterr().err == f"{file}:1: x: unknown key\n"
 
 
+@pytest.mark.parametrize("flag", ["--socket-path", "--containerd-address"])
+def test_serve_does_not_start_with_an_option_that_is_not_text(fake_daemon, tmp_path, capsys, flag):
+    """A path may be any bytes on the command line, but it is sent, logged and put into records as text."""
+    file = tmp_path / "config.toml"
+    file.write_text("")
+    assert cli.main(["serve", "--config", str(file), flag, "/tmp/\udcff"]) == 1
+    assert fake_daemon.started == []
+    assert capsys.readouterr().err.endswith("'/tmp/\\udcff' is not UTF-8\n")
+
+
 def test_serve_sets_its_oom_score(fake_daemon, tmp_path, monkeypatch):
     """A score is written for the process; 0 writes nothing; one that is not allowed does not stop the start."""
     score, file = tmp_path / "oom_score_adj", tmp_path / "config.toml"

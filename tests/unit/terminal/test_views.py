@@ -17,7 +17,7 @@ from cri_shim.terminal.bill import bill_lines
 from cri_shim.terminal.commands import hops, run_command
 from cri_shim.terminal.durations import ms, size
 from cri_shim.terminal.explain import explained
-from cri_shim.terminal.fetch import Explorer
+from cri_shim.terminal.fetch import Explorer, UnreachableError
 from cri_shim.terminal.fit import columns
 from cri_shim.terminal.purposes import _ANYWHERE, _IN_REQUEST, helper_purpose, purpose
 from cri_shim.terminal.table import methods_table, outcome, request_line
@@ -257,3 +257,26 @@ def test_a_name_cannot_steer_the_terminal(monkeypatch, capsys):
     code, said = shown(monkeypatch, capsys, RECORD | {"helpers": [helper]})
     assert code == 0
     assert "br\\x1b[2Jidge\\u202e" in said.out
+
+
+def test_a_terminal_of_any_width(monkeypatch, capsys):
+    """COLUMNS may be any number, and a line of that length need not fit into memory."""
+    monkeypatch.setenv("COLUMNS", "99999999999")
+    code, said = shown(monkeypatch, capsys, RECORD)
+    assert code == 0
+    assert max(map(len, said.out.splitlines())) <= 1000
+
+
+def test_a_method_that_is_not_text(monkeypatch, capsys):
+    """It is asked for as it was typed; it is not taken for a wrong answer."""
+    asked = []
+
+    def answer(_self, _connection, path):
+        asked.append(path)
+        raise UnreachableError("no answer")
+
+    monkeypatch.setattr(Explorer, "_answer", answer)
+    options = argparse.Namespace(address="h:1", what=["slowest", "a\udcff"], follow=False, json=False, output="text")
+    assert run_command(hops, options, Config()) == 1
+    assert asked == ["/api/requests?slowest=1&method=a%FF"]
+    assert capsys.readouterr().err == "no answer\n"
