@@ -31,6 +31,9 @@ _PAUSE: Final = 0.02  # seconds between reads of discarded output, so that a flo
 _WIDE: Final = 1 << 20
 """Bytes that the pipe of a flood holds, so that these pauses do not hold up the program."""
 _KILL_WAIT: Final = 2.0  # seconds; a process that SIGKILL has not ended by then hangs inside the kernel
+_SIGNALS: Final = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+"""All that can be at their default. A program inherits what is ignored here: some by Python, more while the daemon
+starts and when it ends. A plugin that relies on SIGALRM to end a command would wait for it for ever."""
 _REAP_AFTER: Final = 0.05
 """Seconds between the end of a child and its reaping.
 
@@ -98,7 +101,7 @@ def _spawn(argv: Sequence[str], env: Mapping[str, str], stdin: bytes, stdout: in
             ],
             setsid=True,
             setsigmask=(),
-            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these, which a program would inherit
+            setsigdef=_SIGNALS,
         )
     finally:
         os.close(source)
