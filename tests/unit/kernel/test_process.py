@@ -120,7 +120,8 @@ async def test_child_starts_with_default_signals() -> None:
     """Signals that Python or the daemon ignores are at their default in the program; and it leads its own session."""
     done = await shell("grep SigIgn /proc/self/status; cut -d' ' -f1,6 /proc/$$/stat")
     lines = done.stdout.decode().splitlines()
-    assert int(lines[0].split()[1], 16) == 0
+    ignored = {number for number in range(1, 65) if int(lines[0].split()[1], 16) >> (number - 1) & 1}
+    assert ignored <= {32, 33}  # of the C library's own, which ignores them in what it spawns
     pid, session = lines[1].split()
     assert pid == session
 
