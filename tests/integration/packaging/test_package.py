@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,21 +18,6 @@ NEWER = "99.0.0"
 JOURNAL = "/var/lib/cri-shim/setup.json"
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(MINUTES * 60)]
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory):
-    """The package, built by `make deb`."""
-    directory = tmp_path_factory.mktemp("deb")
-    quiet = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
-    command = ["make", "deb", f"DEB={directory}", f"WHEELS={directory / 'wheels'}"]
-    done = subprocess.run(
-        command, cwd=CHECKOUT, env=quiet, capture_output=True, text=True, timeout=MINUTES * 60, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = directory.glob("*.deb")
-    assert str(built) in done.stdout
-    return built
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +62,14 @@ def test_installed_it_works_and_changes_nothing_else(root, package):
 
 
 def test_nothing_of_the_machine_that_built_it(package, tmp_path):
-    """No path of the checkout or of the build, no record of pip, and only programs are executable."""
+    """No path of the checkout or of the build, no record of pip; bytecode, and only programs are executable."""
     subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path)], check=True)
     environment = tmp_path / "usr/lib/cri-shim"
     text = [path for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink()]
     assert [path for path in text if b"cri-shim-deb-" in path.read_bytes()] == []
     assert [path for path in text if str(CHECKOUT).encode() in path.read_bytes()] == []
     assert list(environment.rglob("RECORD")) == list(environment.rglob("direct_url.json")) == []
+    assert list(environment.glob("lib/*/site-packages/cri_shim/__pycache__/__init__.*.pyc"))
     assert sorted(path.name for path in (environment / "bin").iterdir()) == ["cri-shim", "python3"]
     assert {path.name for path in text if path.stat().st_mode & 0o111} == {"cri-shim"}
     assert (environment / "bin/cri-shim").read_text().startswith("#!/usr/lib/cri-shim/bin/python3\n")
