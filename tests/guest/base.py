@@ -1,12 +1,14 @@
-"""The guest's Debian: the release that this machine runs, from the sources that its apt has, as one disk image.
+"""The guest's Debian: this machine's release or the one that GUEST_DEBIAN names, from the sources that its apt has.
 
-mmdebstrap unpacks and configures it in a folder, which mkfs.ext4 turns into an image; neither needs a loop device. The
-image is kept, under a name made of everything that decides what is in it, so only the first run takes its time.
+It is one disk image. mmdebstrap unpacks and configures the release in a folder, which mkfs.ext4 turns into an image;
+neither needs a loop device. The image is kept, under a name made of everything that decides what is in it, so only the
+first run takes its time.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import shutil
 from dataclasses import dataclass
@@ -56,13 +58,14 @@ class Base:
     @classmethod
     def made(cls, cache: Path) -> Base:
         """The one of this recipe and these sources: kept from before, or else made; raises :class:`GuestError`."""
-        sources, settings = apt_sources(), apt_settings()
-        directory = cache / f"base-{recipe(sources, settings)}"
+        release = guest_release()
+        sources, settings = apt_sources(release), apt_settings()
+        directory = cache / f"base-{release}-{recipe(sources, settings)}"
         base = cls(directory / "root.img", directory / "vmlinuz", directory / "initrd")
         if not directory.exists():
-            for old in cache.glob("base-*"):
+            for old in cache.glob(f"base-{release}-*"):
                 shutil.rmtree(old)
-            build(directory, sources, settings)
+            build(directory, release, sources, settings)
         return base
 
 
@@ -73,8 +76,16 @@ def recipe(*parts: str) -> str:
     return hashlib.sha256(b"\0".join(content)).hexdigest()[:16]
 
 
-def apt_sources() -> str:
-    """Where this machine's apt gets Debian from, one line each; raises :class:`GuestError` when it does not know."""
+def guest_release() -> str:
+    """Return the name of the guest's release."""
+    return os.environ.get("GUEST_DEBIAN") or platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+
+
+def apt_sources(wanted: str) -> str:
+    """Where this machine's apt gets Debian from, one line each; raises :class:`GuestError` when it does not know.
+
+    A release that is not this machine's is looked for at the same places.
+    """
     form = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
     lines = run("apt-get", "indextargets", "--format", form, "Created-By: Packages", "Origin: Debian").splitlines()
     release = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
@@ -83,7 +94,7 @@ def apt_sources() -> str:
         raise GuestError(
             f"apt has no sources of Debian {release!r} here; is this a Debian, and did apt-get update run?"
         )
-    return "\n".join(sources) + "\n"
+    return "\n".join(line.replace(f" {release}", f" {wanted}") for line in sources) + "\n"
 
 
 def apt_settings() -> str:
@@ -91,7 +102,7 @@ def apt_settings() -> str:
     return "".join(line + "\n" for line in run("apt-config", "dump").splitlines() if line.startswith(REACHING))
 
 
-def build(directory: Path, sources: str, settings: str) -> None:
+def build(directory: Path, release: str, sources: str, settings: str) -> None:
     """Install the Debian and make the image; the directory appears when it is complete."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="base-building-", dir=directory.parent) as name:
@@ -109,7 +120,7 @@ def build(directory: Path, sources: str, settings: str) -> None:
             '--customize-hook=chroot "$1" systemctl enable guest-tests.service',
             f'--customize-hook=chroot "$1" systemctl mask {" ".join(MASKED)}',
             f'--customize-hook=chroot "$1" systemctl disable {" ".join(DISABLED)}',
-            platform.freedesktop_os_release()["VERSION_CODENAME"],
+            release,
             str(tree),
             "-",
             stdin=sources,

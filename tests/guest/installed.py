@@ -5,30 +5,35 @@ Only for a machine that is thrown away: files in /etc and /usr are overwritten, 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import grpc
+
 from lab.cni import PodNetwork
 from lab.containerd import toml
+from lab.cri_client import CriClient
 from lab.lab import push_images
 from lab.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy/systemd"
 UNITS = Path("/etc/systemd/system")
 SETTINGS = Path("/etc/cri-shim")
 SOCKET = Path("/run/cri-shim/cri-shim.sock")
 UNIT = "cri-shim.service"
+LONGEST_SECONDS = 400
 
 
 def allowed() -> bool:
@@ -100,6 +105,23 @@ def copy_files(network: PodNetwork, pause: str) -> None:
     shutil.copy(SHIPPED / "containerd-no-cri.toml", SETTINGS / "containerd.toml")
     shutil.copy(SHIPPED / "cri-shim.service", UNITS)
     shutil.copytree(SHIPPED / "containerd.service.d", UNITS / "containerd.service.d", dirs_exist_ok=True)
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[CriClient]:
+    """A client of the daemon that runs now, once it has answered it: on a busy machine, a first connection may fail."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while True:
+        async with CriClient(f"unix://{SOCKET}") as client:
+            try:
+                await client.Version()
+            except grpc.aio.AioRpcError as error:
+                if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(1)
+                continue
+            yield client
+            return
 
 
 def systemctl(*arguments: str) -> str:

@@ -114,7 +114,8 @@ def wheel(scratch: Path) -> Path:
             shutil.copytree(source, copy / name, ignore=GENERATED)
         else:
             shutil.copy2(source, copy / name)
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(target), str(copy))
+    pip = (str(CHECKOUT / ".venv/bin/python"), "-m", "pip", "--python", sys.executable)
+    run(*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(target), str(copy))
     (built,) = target.iterdir()
     return built
 

@@ -90,6 +90,14 @@ SUITES = (
         ),
     ),
     Suite(
+        "install",
+        "the commands of docs/install.md, from the Debian package to a pod and back to nothing",
+        ("tests/guest/test_install.py", "-s"),
+        (*SYSTEMD, ("LAB_OWNS_MACHINE", "1")),
+        always=False,
+        packages=True,
+    ),
+    Suite(
         "units",
         "the shipped units under a real systemd: readiness, watchdog, restarts, stop",
         ("tests/guest/test_installed.py",),

@@ -19,7 +19,7 @@ from lab.cgroup_driver import ROOT
 from lab.cri_client import CriClient
 from lab.pod_configs import sh
 from lab.pods import Pod
-from tests.guest.installed import SOCKET, UNIT, allowed, installed, journal, shown, systemctl
+from tests.guest.installed import SOCKET, UNIT, allowed, connected, installed, journal, shown, systemctl
 
 pytestmark = [
     pytest.mark.root,
@@ -42,7 +42,7 @@ def machine():
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def client(machine):
     """A client of the installed daemon."""
-    async with CriClient(f"unix://{SOCKET}") as cri_client:
+    async with connected() as cri_client:
         await cri_client.PullImage(image={"image": machine.image})
         yield cri_client
 

@@ -11,13 +11,10 @@ import json
 import os
 import shutil
 import subprocess
-import time
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
 import pytest
 
 import cri_shim
@@ -29,11 +26,11 @@ from lab.lab import push_images
 from lab.pod_configs import sh
 from lab.pods import Container, Pod
 from lab.registry import Registry
-from tests.guest.installed import SOCKET, UNIT, allowed, journal, shown, systemctl
+from tests.guest.installed import UNIT, allowed, connected, journal, shown, systemctl
 from tests.guest.packages import NEWER
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
 pytestmark = [
     pytest.mark.root,
@@ -81,23 +78,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
         Path("/etc/cri-shim/config.toml").write_text(toml(settings))
         systemctl("start", "containerd")
         yield Node(f"{registry.address}/busybox:1", directory)
-
-
-@asynccontextmanager
-async def connected() -> AsyncIterator[CriClient]:
-    """A client of the daemon that runs now, once it has answered it: on a busy machine, a first connection may fail."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        async with CriClient(f"unix://{SOCKET}") as client:
-            try:
-                await client.Version()
-            except grpc.aio.AioRpcError as error:
-                if error.code() != grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
-                    raise
-                await asyncio.sleep(1)
-                continue
-            yield client
-            return
 
 
 def run(*command: str) -> str:

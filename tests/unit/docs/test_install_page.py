@@ -60,6 +60,7 @@ def test_the_pod_is_one():
 def test_it_leads_from_apt_to_a_pod():
     """The section of the first pod begins with apt and ends with crictl."""
     section = PAGES["docs/install.md"].partition("## A node and its first pod")[2].partition("\n## ")[0]
-    first, *_, last = FENCE.findall(section)
-    assert first.startswith("apt install ")
-    assert "crictl ps" in last
+    first, *_, shown, removed = FENCE.findall(section)
+    assert first.startswith("apt update\napt install ")
+    assert "crictl ps" in shown
+    assert removed.startswith("crictl rmp ")
