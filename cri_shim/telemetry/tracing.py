@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PATH = "/v1/traces"
 SERVICE_NAME = "cri-shim"
 _HEADER_NAME = re.compile(r"[a-z0-9_.-]+")
+_ENCODED = re.compile(r"[!#-+\--:<-\[\]-~]*")
+"""What a value of W3C baggage may consist of, whose form the headers have."""
 
 
 class TracingError(OSError):
@@ -50,10 +52,12 @@ class Tracing(Struct, frozen=True):
         return TracePolicy(self.ratio if self.endpoint else 0.0, ask_containerd=self.ask)
 
     def headers(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the headers of every export (``OTEL_EXPORTER_OTLP_HEADERS``, usually a login)."""
-        text = _of(environment, "HEADERS")
-        pairs = (pair.partition("=") for pair in text.split(","))
-        return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
+        """Return the headers of every export (``OTEL_EXPORTER_OTLP_HEADERS``, usually a login).
+
+        As in OpenTelemetry's own reader, names and values are percent-encoded, except for a value with a space.
+        """
+        pairs = (pair.partition("=") for pair in _of(environment, "HEADERS").split(","))
+        return {_decoded(name).lower(): _decoded(value) for name, equals, value in pairs if name.strip() and equals}
 
 
 def tracing_of(
@@ -139,6 +143,11 @@ def _ratio(environment: Mapping[str, str]) -> float:
         except ValueError:
             raise TracingError("OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1") from None
     return 1.0
+
+
+def _decoded(text: str) -> str:
+    text = text.strip()
+    return unquote(text).strip() if _ENCODED.fullmatch(text) else text
 
 
 def _of(environment: Mapping[str, str], name: str) -> str:

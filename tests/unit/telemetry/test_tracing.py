@@ -70,6 +70,27 @@ def test_names_and_headers():
     assert (tracing().service_name, tracing().older_names) == ("cri-shim", True)
 
 
+HEADERS = {
+    "Authorization=Basic%20YQ==": {"authorization": "Basic YQ=="},
+    "X-%41=100%, b = %2C%3D ,c=": {"x-a": "100%", "b": ",=", "c": ""},
+    "Authorization=Basic a%20b": {"authorization": "Basic a%20b"},
+    "no pair,=,x=1,": {"x": "1"},
+}
+
+
+@pytest.mark.parametrize(("text", "headers"), HEADERS.items())
+def test_headers_are_percent_encoded(text, headers):
+    """The spans of containerd that are passed on have the same headers as the daemon's own."""
+    assert tracing().headers({"OTEL_EXPORTER_OTLP_HEADERS": text}) == headers
+
+
+@pytest.mark.parametrize(("text", "headers"), HEADERS.items())
+def test_headers_are_read_as_opentelemetry_reads_them(text, headers):
+    """Its library reads them for the daemon's own spans."""
+    library = pytest.importorskip("opentelemetry.util.re", reason="an extra")
+    assert dict(library.parse_env_headers(text, liberal=True)) == headers
+
+
 def test_asking_containerd_traces_everything_and_exports_nothing():
     """Every request gets a trace of its own, which is not for the collector; a caller's sampled one is kept."""
     policy = tracing(containerd_spans="ask").policy()
@@ -101,7 +122,7 @@ def test_asking_containerd_traces_everything_and_exports_nothing():
                 {"http_address": ""},
                 "which cannot be sent",
             )
-            for header in ("bad=\udcff", "bad=1\n2", "b ad=1", "\xe9=1")
+            for header in ("bad=\udcff", "bad=1\n2", "bad=1%0a2", "bad=%ff", "b ad=1", "\xe9=1")
         ),
         ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, {"http_address": ""}, "http/protobuf or grpc"),
         (
