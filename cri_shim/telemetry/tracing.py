@@ -6,7 +6,9 @@ A key in the file wins; where it has its default, the variable of the OpenTeleme
 
 from __future__ import annotations
 
+import math
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -138,10 +140,11 @@ def _ratio(environment: Mapping[str, str]) -> float:
     if sampler == "always_off":
         return 0.0
     if sampler == "traceidratio":
-        try:
-            return min(1.0, max(0.0, float(environment.get("OTEL_TRACES_SAMPLER_ARG", "1"))))
-        except ValueError:
-            raise TracingError("OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1") from None
+        with suppress(ValueError):
+            ratio = float(environment.get("OTEL_TRACES_SAMPLER_ARG", "1"))
+            if not math.isnan(ratio):
+                return min(1.0, max(0.0, ratio))
+        raise TracingError("OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1")
     return 1.0
 
 

@@ -125,11 +125,14 @@ def test_asking_containerd_traces_everything_and_exports_nothing():
             for header in ("bad=\udcff", "bad=1\n2", "bad=1%0a2", "bad=%ff", "b ad=1", "\xe9=1")
         ),
         ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, {"http_address": ""}, "http/protobuf or grpc"),
-        (
-            {},
-            {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "x"},
-            {"http_address": ""},
-            "is not a number",
+        *(
+            (
+                {},
+                {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": ratio},
+                {"http_address": ""},
+                "is not a number",
+            )
+            for ratio in ("x", "nan")
         ),
     ],
 )
