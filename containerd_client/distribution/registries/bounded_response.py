@@ -47,8 +47,11 @@ def tolerated(head: bytes) -> bytes:
     """Return the headers in a form that the library accepts: without spaces before colons, and with one length.
 
     A length that is repeated is one, an empty one is none, and beside ``Transfer-Encoding`` none counts (RFC 9112,
-    6.3). Headers whose names have spaces within are dropped. A later minor version of HTTP/1 is 1.1.
+    6.3). Headers whose names have spaces within are dropped. A later minor version of HTTP/1 is 1.1. Too many headers
+    are left as they are, and the library refuses them.
     """
+    if head.count(b"\n") > MOST_HEADERS:
+        return head
     status, line_end, head = head.partition(b"\n")
     status = _STATUS.sub(lambda match: b"HTTP/1.0 " if match[1] == b"0" else b"HTTP/1.1 ", status, count=1)
     head = _NO_LENGTH.sub(b"", _NO_NAME.sub(b"", _BEFORE_COLON.sub(rb"\1:", head)))

@@ -14,6 +14,7 @@ from containerd_client.distribution.registries.bounded_response import (
     LARGEST_LINE,
     MOST_HEADERS,
     BoundedResponseHandler,
+    tolerated,
 )
 from containerd_client.distribution.registries.sessions import Sessions
 
@@ -115,6 +116,15 @@ async def test_many_small_pieces_of_headers():
         handler.data_received(b"X-%d: %b\r\n" % (number, b"x" * 500))
     handler.data_received(b"\r\nok")
     assert await body_of(handler) == b"ok"
+
+
+async def test_too_many_headers():
+    """They are refused without a look at each, which would take seconds."""
+    head = b"HTTP/1.1 200 OK\r\n" + b"a :\n" * (MOST_HEADERS + 1)
+    assert tolerated(head) is head
+    handler = connected()
+    handler.data_received(head + b"\n")
+    assert isinstance(handler.exception(), HttpProcessingError)
 
 
 async def test_the_library_uses_the_handler():
