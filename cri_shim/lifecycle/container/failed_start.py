@@ -10,6 +10,7 @@ again until it succeeds.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,9 @@ LONGEST_PAUSE: Final = 4.0
 UNDO_SECONDS: Final = 10.0
 """The time limit of one further attempt; a container that is to be removed waits for the end of an attempt."""
 
+_LEFT_IN_RUNTIME: Final = re.compile(r"container with given ID already exists|container `[^`]*` already exists")
+"""What runc and crun say of a container of which they know already; a new id is never known to them."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -49,14 +53,20 @@ def start_failed(service: Service, id_: str, error: CriError | ContainerdError) 
 def _conclude(service: Service, id_: str, error: CriError | ContainerdError) -> None:
     """Set the state of a container whose start was undone."""
     service.logs.close(id_)  # an undo that failed at first has not come to this
-    if isinstance(error, Unavailable | AlreadyExists):
-        # AlreadyExists: what an interrupted start had left was in the way, and was undone just now.
+    if isinstance(error, Unavailable) or _was_in_the_way(error):
         service.containers.update(id_, lambda c: c.replace(unknown_reason="", undo_pending=False))
         service.exits.start_undone(id_)
         log.info("container.start_undone", container_id=id_, error=str(error))
         return
     service.containers.update(id_, exited(START_ERROR_CODE, time.time_ns(), reason=START_ERROR, message=str(error)))
     service.exits.write_status(id_)
+
+
+def _was_in_the_way(error: CriError | ContainerdError) -> bool:
+    """Return whether an interrupted start had left something in containerd or in the runtime, which is undone now."""
+    if isinstance(error, AlreadyExists):
+        return True
+    return isinstance(error, ContainerdError) and _LEFT_IN_RUNTIME.search(error.detail) is not None
 
 
 async def _undo_again(service: Service, id_: str, reason: str) -> None:

@@ -161,6 +161,20 @@ async def test_what_an_interrupted_start_has_left(node: Node) -> None:
     assert (await node.kubelet.states())[id_] == cri.CONTAINER_RUNNING
 
 
+@pytest.mark.parametrize("said", ["container with given ID already exists", "container `abc` already exists"])
+async def test_what_an_interrupted_start_has_left_in_the_runtime(node: Node, said: str) -> None:
+    """A container that only the runtime knows is undone likewise, and is no reason to take the container for ended."""
+    id_ = await created(node)
+    node.fake.faults.add(
+        "Tasks/Create", FaultKind.UNKNOWN, text=f"OCI runtime create failed: runc create failed: {said}"
+    )
+    _, text = await failure(node.client.StartContainer(container_id=id_))
+    assert said in text
+    assert (await node.kubelet.states())[id_] == cri.CONTAINER_CREATED
+    await node.client.StartContainer(container_id=id_)
+    assert (await node.kubelet.states())[id_] == cri.CONTAINER_RUNNING
+
+
 async def test_an_undo_that_succeeds_later(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     """The container has ended with the runtime's words then, which is on disk; recovery does not invent another end."""
     monkeypatch.setattr(failed_start, "FIRST_PAUSE", 0.2)
