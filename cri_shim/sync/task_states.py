@@ -122,6 +122,8 @@ class TaskStates:
         """Record an unknown exit of a container without a task, unless it never ran or its shim may still report."""
         if container.state == cri.CONTAINER_CREATED or container.status.finished_at:
             return
+        if was_followed and not container.status.started_at:
+            return  # its creation failed and could not be undone: it stays unknown, because no process has ended
         self._collect_logs(container)
         if was_followed:
             self._exits.await_lost_exit(container.id)

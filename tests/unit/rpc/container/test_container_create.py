@@ -10,8 +10,10 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.sync import exits
 from lab.cri_client import failure
 from tests.fakes.containerd import FaultKind
+from tests.fakes.service import until_ready
 from tests.unit.waiting import until
 
 if TYPE_CHECKING:
@@ -80,6 +82,27 @@ async def test_hang_up_at_a_step(method: str, node: Node) -> None:
     node.fake.faults.clear()
     id_ = (await again).container_id
     assert await node.kubelet.states() == {id_: cri.CONTAINER_CREATED}
+
+
+async def test_an_undo_that_fails_before_a_reconnection(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No end is invented for it at the reconnection, which would fail a pod that must not be restarted."""
+    monkeypatch.setattr(exits, "LATE_EXIT_SECONDS", 0.01)
+    fields = await wanted(node)
+    before = node.there()
+    node.fake.faults.add("Containers/Create", FaultKind.ANSWER_LOST)
+    node.fake.faults.add("Containers/Get", FaultKind.UNKNOWN, times=None)
+    node.fake.faults.add("Containers/Delete", FaultKind.UNKNOWN, times=None)
+    await failure(node.client.CreateContainer(**fields))
+    node.fake.faults.clear()
+    await node.fake.go_away()
+    await until(lambda: not node.service.readiness.ready)
+    await node.fake.come_back()
+    await until_ready(node.service)
+    await asyncio.sleep(0.1)
+    (id_,) = await node.kubelet.states()
+    assert (await node.kubelet.states())[id_] == cri.CONTAINER_UNKNOWN
+    await node.client.RemoveContainer(container_id=id_)
+    assert not node.changed(before)
 
 
 async def test_an_undo_that_fails(node: Node) -> None:
