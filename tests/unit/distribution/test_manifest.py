@@ -123,7 +123,7 @@ def test_truncated_and_deep_json():
     with pytest.raises(ManifestError, match="not JSON"):
         parse_document(image().manifest[:-5], media_types.OCI_MANIFEST, A)
     with pytest.raises(ManifestError, match="not JSON"):
-        parse_document(b"[" * 1_000_000, media_types.OCI_MANIFEST, A)
+        parse_document(b"[" * 200_000, media_types.OCI_MANIFEST, A)
 
 
 def choose(host, *platforms):
