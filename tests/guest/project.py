@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CODE = ("cri_shim", "containerd_client", "untrusted", "proto", "deploy", "pyproject.toml", "README.md", "LICENSE")
-CARRIED = ("tests", "lab", "deploy", "pyproject.toml")
+CARRIED = ("tests", "lab", "deploy", "pyproject.toml", "docs/install.md")
 NEEDED_BY_TESTS = ("pytest", "pytest-asyncio", "pytest-timeout", "pytest-rerunfailures")
 ENVIRONMENT = "cri-shim"
 SIZE = "512M"
@@ -98,6 +98,7 @@ def lay_out(tree: Path, scratch: Path) -> None:
         if source.is_dir():
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
+            target.parent.mkdir(exist_ok=True)
             shutil.copy2(source, target)
     if compiled := pause_program():
         (tree / "pause").write_bytes(compiled)

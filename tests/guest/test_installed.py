@@ -83,11 +83,11 @@ async def test_started_means_serving(machine, client):
 
 
 async def test_the_socket_is_for_root_alone(client):
-    """The socket is 0660, root's; the folders around the daemon's files can be passed through but not listed."""
+    """The socket is 0660, root's; the folder of the state can be passed through but not listed, root's is closed."""
     status = SOCKET.stat()
     assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o660, 0, 0)
-    for folder in ("/run/cri-shim", "/var/lib/cri-shim"):
-        assert stat.S_IMODE(Path(folder).stat().st_mode) == 0o711
+    for folder, mode in (("/run/cri-shim", 0o711), ("/var/lib/cri-shim", 0o700)):
+        assert stat.S_IMODE(Path(folder).stat().st_mode) == mode
 
 
 async def test_containerd_has_no_cri_of_its_own(client):
