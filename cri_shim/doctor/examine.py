@@ -90,8 +90,9 @@ async def examine(config: Config, place: Place, examination: Examination, *, net
         ],
     )
     _mounts(examination, config, place, daemon, answers)
+    holders = {lock.pid for lock in running.locks if lock.pid}
     examination.check(
-        ports.CODES, lambda: ports.judge_ports(ports.read_users(ports.ports_of(config), place), daemon, place)
+        ports.CODES, lambda: ports.judge_ports(ports.read_users(ports.ports_of(config), place), holders, place)
     )
     examination.check(
         security_modules.CODES,

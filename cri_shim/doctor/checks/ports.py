@@ -131,11 +131,14 @@ def _program(pid: int, place: Place) -> str:
     return Path(command[0]).name if command else ""
 
 
-def judge_ports(users: Iterable[User], daemon: int, place: Place) -> Iterator[Outcome]:
-    """Judge the users of the ports; ``daemon`` is the process of the running daemon, 0 if there is none."""
+def judge_ports(users: Iterable[User], daemons: Collection[int], place: Place) -> Iterator[Outcome]:
+    """Judge the users of the ports; ``daemons`` are the processes that hold a lock of the daemon.
+
+    While it starts, a daemon has its directories and ports before its socket. That two of them run is another check.
+    """
     for user in users:
         port = user.port
-        if user.pid and user.pid == daemon:
+        if user.pid in daemons:
             continue
         named = f"port {port.number} ({port.key}) is in use"
         if user.pid:
@@ -144,7 +147,7 @@ def judge_ports(users: Iterable[User], daemon: int, place: Place) -> Iterator[Ou
                 f"set another {port.key} in the configuration, or stop that program:",
                 f"$ kill {user.pid}",
             )
-        elif daemon or not place.is_root:
+        elif daemons or not place.is_root:
             yield IN_USE.unknown(f"{named}, and only root sees by which process", place.sudo())
         else:
             yield IN_USE.report(

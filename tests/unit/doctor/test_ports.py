@@ -71,24 +71,24 @@ def listener():
 
 def test_a_port_of_another_program():
     with listener() as text:
-        outcomes = list(judge_ports(read_users(ports_of(config_of(text)), PLACE), 0, PLACE))
+        outcomes = list(judge_ports(read_users(ports_of(config_of(text)), PLACE), set(), PLACE))
     assert reported(outcomes) == {"port-in-use": "error"}
     assert f"by process {os.getpid()}" in findings(outcomes)[0].what
 
 
 def test_a_port_of_the_daemon_is_fine():
     with listener() as text:
-        assert reported(judge_ports(read_users(ports_of(config_of(text)), PLACE), os.getpid(), PLACE)) == {}
+        assert reported(judge_ports(read_users(ports_of(config_of(text)), PLACE), {9, os.getpid()}, PLACE)) == {}
 
 
 def test_a_free_port_is_fine():
     with listener() as text:
         pass
-    assert reported(judge_ports(read_users(ports_of(config_of(text)), PLACE), 0, PLACE)) == {}
+    assert reported(judge_ports(read_users(ports_of(config_of(text)), PLACE), set(), PLACE)) == {}
 
 
 def test_a_port_of_a_program_that_cannot_be_seen():
     user = User(Port("http.address", "127.0.0.1", 9735), 0)
-    assert reported(judge_ports([user], 0, Place(uid=1))) == {"port-in-use": "unknown"}
-    assert reported(judge_ports([user], 9, PLACE)) == {"port-in-use": "unknown"}
-    assert reported(judge_ports([user], 0, PLACE)) == {"port-in-use": "error"}
+    assert reported(judge_ports([user], set(), Place(uid=1))) == {"port-in-use": "unknown"}
+    assert reported(judge_ports([user], {9}, PLACE)) == {"port-in-use": "unknown"}
+    assert reported(judge_ports([user], set(), PLACE)) == {"port-in-use": "error"}
