@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
-from google.protobuf.json_format import MessageToJson, Parse, ParseError
+from google.protobuf.json_format import MessageToDict, MessageToJson, Parse, ParseError
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.cri_client import CriClient
@@ -109,6 +110,13 @@ async def find(client: CriClient, name: str) -> cri.ContainerStatus:
     return status
 
 
+async def inspected(client: CriClient, id_: str) -> str:
+    """Return the status of a container and what is behind it, as JSON."""
+    answer = await client.ContainerStatus(container_id=id_, verbose=True)
+    status = MessageToDict(answer.status, preserving_proto_field_name=True)
+    return json.dumps({"status": status, "info": json.loads(answer.info.get("info", "{}"))}, indent=2)
+
+
 async def execute(client: CriClient, name: str, command: list[str]) -> int:
     """Run a command in a container; return its exit code."""
     container = await find(client, name)
@@ -162,7 +170,7 @@ async def run(arguments: argparse.Namespace) -> int:
         if arguments.what == "logs":
             answer = text(read_log(Path((await find(client, arguments.container)).log_path))).rstrip("\n")
         elif arguments.what == "inspect":
-            answer = MessageToJson(await find(client, arguments.container), preserving_proto_field_name=True)
+            answer = await inspected(client, (await find(client, arguments.container)).id)
         elif arguments.what == "status":
             answer = MessageToJson((await client.Status()).status, preserving_proto_field_name=True)
         elif arguments.what in CHANGES:
