@@ -9,8 +9,10 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lab.containerd import toml
 from lab.playground.place import DEMO
 
 if TYPE_CHECKING:
@@ -40,6 +42,19 @@ containerd_pid() {{ pgrep -f "^{containerd}$"; }}
 until_ready() {{ until crictl pods > /dev/null 2>&1; do sleep 0.1; done; }}
 start_daemon() {{ {environment} setsid {daemon} >> {log} 2>&1 & until_ready; }}
 start_containerd() {{ setsid {containerd} >> {containerd_log} 2>&1 & until_ready; }}
+stop() {{ kill $1 && while kill -0 $1 2> /dev/null; do sleep 0.1; done; }}
+# Restart containerd with its own CRI plugin instead of the daemon, and the other way round. Pods keep running.
+swap_to_plugin() {{
+    stop $(daemon_pid); stop $(containerd_pid); cp {with_plugin} {in_use}
+    export CONTAINER_RUNTIME_ENDPOINT=unix://$CONTAINERD_ADDRESS IMAGE_SERVICE_ENDPOINT=unix://$CONTAINERD_ADDRESS
+    start_containerd
+}}
+swap_to_daemon() {{
+    stop $(containerd_pid); cp {without_plugin} {in_use}
+    setsid {containerd} >> {containerd_log} 2>&1 & until ctr version > /dev/null 2>&1; do sleep 0.1; done
+    export CONTAINER_RUNTIME_ENDPOINT={endpoint} IMAGE_SERVICE_ENDPOINT={endpoint}
+    start_daemon
+}}
 """
 
 
@@ -69,7 +84,12 @@ def write_environment(lab: Lab, sides: Mapping[str, Lab], engine: DockerEngine |
         variables["DOCKER_HOST"] = engine.host
         path = f"{BIN}:{shlex.quote(engine.program.rpartition('/')[0])}:$PATH"
     daemon, containerd = lab.bridge.daemon, lab.containerd.daemon
+    with_plugin, without_plugin, in_use = _configurations(lab)
     functions = _FUNCTIONS.format(
+        endpoint=lab.endpoint,
+        with_plugin=with_plugin,
+        without_plugin=without_plugin,
+        in_use=in_use,
         daemon=shlex.join(daemon.command),
         environment=" ".join(f"{name}={shlex.quote(value)}" for name, value in daemon.environment.items()),
         log=shlex.quote(str(daemon.log)),
@@ -78,6 +98,15 @@ def write_environment(lab: Lab, sides: Mapping[str, Lab], engine: DockerEngine |
     )
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     ENVIRONMENT.write_text("\n".join([*lines, f"export PATH={path}", functions]), encoding="utf-8")
+
+
+def _configurations(lab: Lab) -> tuple[str, ...]:
+    """Write containerd's configuration with its CRI plugin beside that without; return both, and the one in use."""
+    in_use = lab.containerd.directory / "config.toml"
+    with_plugin, without_plugin = in_use.with_name("with-plugin.toml"), in_use.with_name("without-plugin.toml")
+    with_plugin.write_text(toml(replace(lab.containerd, cri_plugin=True).configuration()), encoding="utf-8")
+    shutil.copyfile(in_use, without_plugin)
+    return tuple(shlex.quote(str(path)) for path in (with_plugin, without_plugin, in_use))
 
 
 def _script(name: str, text: str) -> None:

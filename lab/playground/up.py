@@ -75,7 +75,10 @@ async def up(sides: Sequence[SideName], line: str) -> None:
     shutil.rmtree(DEMO, ignore_errors=True)
     # A port of its own, and not one for each start of the daemon: a page that is open in a browser goes on.
     address = f"127.0.0.1:{free_port()}"
-    lab = await _started(Lab("bridge", directory=DEMO, keep=True, settings={"http": {"address": address}}))
+    # In the directories of containerd's own plugin, so that the plugin can take over the pods, and give them back.
+    root, state = (str(DEMO / "containerd" / name / "io.containerd.grpc.v1.cri") for name in ("root", "state"))
+    settings = {"http": {"address": address}, "root": root, "state": state}
+    lab = await _started(Lab("bridge", directory=DEMO, keep=True, settings=settings))
     nodes = [Node.of(lab)]
     Noted(tuple(nodes), line).write()
     others: dict[str, Lab] = {}
