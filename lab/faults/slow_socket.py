@@ -1,16 +1,17 @@
 """A unix socket in front of another one that forwards what a client sends a fixed time later.
 
+    python -m lab.faults.slow_socket LISTEN TARGET MILLISECONDS
+
 All bytes are late by the same time, of several clients or in a row: it adds latency and does not limit throughput.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import Self
 
 CHUNK = 1 << 16
 
@@ -92,3 +93,24 @@ class SlowSocket:
             if sink.is_closing():
                 return
             sink.write(data)
+
+
+async def serve(listen: Path, target: str, seconds: float) -> None:
+    """Forward until the process is ended."""
+    async with SlowSocket(listen, target, seconds):
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Read the arguments and serve."""
+    parser = argparse.ArgumentParser(prog="python -m lab.faults.slow_socket", description="Slow a unix socket down.")
+    parser.add_argument("listen", type=Path, help="the slow socket")
+    parser.add_argument("target", help="the socket behind it")
+    parser.add_argument("milliseconds", type=float, help="how late everything is that a client sends")
+    options = parser.parse_args()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(options.listen, options.target, options.milliseconds / 1000))
+
+
+if __name__ == "__main__":
+    main()

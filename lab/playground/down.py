@@ -89,6 +89,7 @@ def down() -> None:
         sys.stdout.write("no node is up\n")
         return
     end_docker()
+    end(pids_of("lab.faults.slow_socket", str(DEMO / "slow.sock")))
     for node in reversed(noted().nodes):
         end_node(node)
     end(pids_of(str(DEMO / "registry" / "registry.yml")))

@@ -37,11 +37,24 @@ _FUNCTIONS = """\
 container() {{ crictl ps --quiet --name "$1"; }}
 # The process of a container or pod: ls -l /proc/$(pid_of $(container web))/ns
 pid_of() {{ ctr tasks list | awk -v id="$1" '$1 == id {{ print $2 }}'; }}
-daemon_pid() {{ pgrep -f "^[^ ]*python[^ ]* {daemon}$"; }}
+daemon_pid() {{ pgrep -f "^[^ ]*python[^ ]* {daemon}"; }}
 containerd_pid() {{ pgrep -f "^{containerd}$"; }}
 until_ready() {{ until crictl pods > /dev/null 2>&1; do sleep 0.1; done; }}
-start_daemon() {{ {environment} setsid {daemon} >> {log} 2>&1 & until_ready; }}
+start_daemon() {{ {environment} setsid {daemon} "$@" >> {log} 2>&1 & until_ready; }}
 start_containerd() {{ setsid {containerd} >> {containerd_log} 2>&1 & until_ready; }}
+# Restart the daemon behind a socket on which everything that it sends to containerd is late by some milliseconds.
+slow_hops() {{
+    fast_hops nothing; stop $(daemon_pid)
+    export PYTHONPATH={here}
+    setsid {python} -m lab.faults.slow_socket $NODE/slow.sock $CONTAINERD_ADDRESS $1 > /dev/null 2>&1 &
+    unset PYTHONPATH
+    while ! test -S $NODE/slow.sock; do sleep 0.1; done
+    start_daemon --containerd-address $NODE/slow.sock
+}}
+fast_hops() {{
+    pkill -f "slow_socket $NODE/slow.sock"; rm -f $NODE/slow.sock
+    test "$1" || {{ stop $(daemon_pid); start_daemon; }}
+}}
 stop() {{ kill $1 && while kill -0 $1 2> /dev/null; do sleep 0.1; done; }}
 # Restart containerd with its own CRI plugin instead of the daemon, and the other way round. Pods keep running.
 swap_to_plugin() {{
@@ -87,6 +100,8 @@ def write_environment(lab: Lab, sides: Mapping[str, Lab], engine: DockerEngine |
     with_plugin, without_plugin, in_use = _configurations(lab)
     functions = _FUNCTIONS.format(
         endpoint=lab.endpoint,
+        here=shlex.quote(str(DEMO.parent)),
+        python=shlex.quote(sys.executable),
         with_plugin=with_plugin,
         without_plugin=without_plugin,
         in_use=in_use,
