@@ -23,7 +23,7 @@ from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.ledger.trace_policy import TracePolicy
 from cri_shim.lifecycle import orphaned_cgroups
 from cri_shim.lifecycle.sandbox import pod_files
-from cri_shim.network import network, orphaned_programs, watcher
+from cri_shim.network import orphaned_programs, watcher
 from cri_shim.node.handler_features import HandlerFeatures
 from cri_shim.oci.node_facts import NodeFacts
 from cri_shim.paths import Paths
@@ -160,11 +160,6 @@ async def _until(condition: Callable[[], bool], otherwise: str) -> None:
         await asyncio.sleep(0.005)
 
 
-def _watcher_that_polls_often(directory: str, _: float) -> watcher.DirectoryWatcher:
-    """Return a watcher of a directory: a test would wait seconds for the next poll of a real daemon."""
-    return watcher.DirectoryWatcher(directory, 0.2)
-
-
 @contextmanager
 def _no_files_of_the_node(tmp_path: Path) -> Iterator[None]:
     """Keep the service from the few places of the node that no setting moves, and from the processes of the node."""
@@ -182,5 +177,4 @@ def _no_files_of_the_node(tmp_path: Path) -> Iterator[None]:
         stack.enter_context(patch.object(orphaned_cgroups, "read_mountinfo", cgroups.mounts))
         # To close an inotify handle, the kernel waits for about ten milliseconds. Without one the network is polled.
         stack.enter_context(patch.object(watcher, "Inotify", side_effect=OSError("no inotify in this test")))
-        stack.enter_context(patch.object(network, "DirectoryWatcher", _watcher_that_polls_often))
         yield

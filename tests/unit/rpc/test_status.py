@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
+from cri_shim.network import network
+from cri_shim.network.watcher import DirectoryWatcher
 from tests.fakes.containerd import FaultKind
 from tests.unit.terminal.fake_runtime import daemon_info
 from tests.unit.waiting import until
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
     from tests.unit.fake_node import Node
 
 VM = {"containerd": {"runtimes": {"vm": {"runtime_type": "io.containerd.kata.v2", "snapshotter": "devmapper"}}}}
+
+
+@pytest.fixture(autouse=True)
+def _polls_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look often at the directory of networks: these tests change it, and have no inotify."""
+
+    def make(directory: str, _: float) -> DirectoryWatcher:
+        return DirectoryWatcher(directory, 0.2)
+
+    monkeypatch.setattr(network, "DirectoryWatcher", make)
 
 
 def conditions(answer: cri.StatusResponse) -> dict[str, cri.RuntimeCondition]:
