@@ -41,20 +41,18 @@ daemon_pid() {{ pgrep -f "^[^ ]*python[^ ]* {daemon}"; }}
 containerd_pid() {{ pgrep -f "^{containerd}$"; }}
 until_ready() {{ until crictl pods > /dev/null 2>&1; do sleep 0.1; done; }}
 start_daemon() {{ {environment} setsid {daemon} "$@" >> {log} 2>&1 & until_ready; }}
-start_containerd() {{ setsid {containerd} >> {containerd_log} 2>&1 & until_ready; }}
+run_containerd() {{ {containerd_environment} setsid {containerd} >> {containerd_log} 2>&1 & }}
+start_containerd() {{ run_containerd; until_ready; }}
 # Restart the daemon behind a socket on which everything that it sends to containerd is late by some milliseconds.
 slow_hops() {{
-    fast_hops nothing; stop $(daemon_pid)
-    export PYTHONPATH={here}
-    setsid {python} -m lab.faults.slow_socket $NODE/slow.sock $CONTAINERD_ADDRESS $1 > /dev/null 2>&1 &
-    unset PYTHONPATH
+    end_slow_socket; stop $(daemon_pid)
+    env PYTHONPATH={here} setsid \\
+        {python} -m lab.faults.slow_socket $NODE/slow.sock $CONTAINERD_ADDRESS $1 > /dev/null 2>&1 &
     while ! test -S $NODE/slow.sock; do sleep 0.1; done
     start_daemon --containerd-address $NODE/slow.sock
 }}
-fast_hops() {{
-    pkill -f "slow_socket $NODE/slow.sock"; rm -f $NODE/slow.sock
-    test "$1" || {{ stop $(daemon_pid); start_daemon; }}
-}}
+fast_hops() {{ end_slow_socket; stop $(daemon_pid); start_daemon; }}
+end_slow_socket() {{ pkill -f "slow_socket $NODE/slow.sock"; rm -f $NODE/slow.sock; }}
 stop() {{ kill $1 && while kill -0 $1 2> /dev/null; do sleep 0.1; done; }}
 # Restart containerd with its own CRI plugin instead of the daemon, and the other way round. Pods keep running.
 swap_to_plugin() {{
@@ -64,7 +62,7 @@ swap_to_plugin() {{
 }}
 swap_to_daemon() {{
     stop $(containerd_pid); cp {without_plugin} {in_use}
-    setsid {containerd} >> {containerd_log} 2>&1 & until ctr version > /dev/null 2>&1; do sleep 0.1; done
+    run_containerd; until ctr version > /dev/null 2>&1; do sleep 0.1; done
     export CONTAINER_RUNTIME_ENDPOINT={endpoint} IMAGE_SERVICE_ENDPOINT={endpoint}
     start_daemon
 }}
@@ -106,13 +104,18 @@ def write_environment(lab: Lab, sides: Mapping[str, Lab], engine: DockerEngine |
         without_plugin=without_plugin,
         in_use=in_use,
         daemon=shlex.join(daemon.command),
-        environment=" ".join(f"{name}={shlex.quote(value)}" for name, value in daemon.environment.items()),
+        environment=_assignments(daemon.environment),
+        containerd_environment=_assignments(containerd.environment),
         log=shlex.quote(str(daemon.log)),
         containerd=shlex.join(containerd.command),
         containerd_log=shlex.quote(str(containerd.log)),
     )
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     ENVIRONMENT.write_text("\n".join([*lines, f"export PATH={path}", functions]), encoding="utf-8")
+
+
+def _assignments(environment: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
 
 
 def _configurations(lab: Lab) -> tuple[str, ...]:
