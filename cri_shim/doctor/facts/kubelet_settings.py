@@ -84,8 +84,10 @@ def read_kubelet(place: Place) -> KubeletSettings:
 def _process(place: Place) -> tuple[int, list[str]]:
     try:
         pids = sorted(all_pids(place.proc))
-    except FileNotFoundError:  # the file system of a node that does not run, such as an image
-        return 0, []
+    except FileNotFoundError:
+        if place.root == Path("/"):
+            raise
+        return 0, []  # the file system of a node that does not run, such as an image
     for pid in pids:
         command = arguments(pid, place.proc)
         if command and Path(command[0]).name == "kubelet":
