@@ -27,7 +27,7 @@ def mode_of(path: Path | str) -> int | None:
 
 
 def entries_of(directory: Path) -> list[Path]:
-    """Return what is in a directory, sorted; nothing if there is no such directory. Raises other OSErrors. Blocks."""
+    """Return the sorted content of a directory, empty for a missing directory. Raises all other OSErrors. Blocks."""
     try:
         return sorted(directory.iterdir())
     except (FileNotFoundError, NotADirectoryError):

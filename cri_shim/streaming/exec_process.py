@@ -87,8 +87,8 @@ class ExecProcess:
     async def start(self) -> None:
         """Start the command.
 
-        Raises the error with which containerd or the OCI runtime refuses it (usually because there is no such program),
-        and UnavailableError when it was not started within :data:`START_SECONDS`.
+        Raises the error with which containerd or the OCI runtime refuses it, usually because the program does not
+        exist, and UnavailableError when it was not started within :data:`START_SECONDS`.
         """
         try:
             async with asyncio.timeout(START_SECONDS):

@@ -68,7 +68,7 @@ class Host(Struct, frozen=True):
         return urlsplit(self.base).netloc
 
     def serves_as_proxy(self, domain: str) -> bool:
-        """Return whether it is another server than the registry ``domain``, and so must be told which one is meant.
+        """Return whether it is another server than the registry ``domain``, so that requests must name the registry.
 
         As in containerd, only the names count, also for the ``server`` of a hosts.toml.
         """

@@ -131,8 +131,8 @@ def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
     except ssl.SSLError as error:
         if b"ENCRYPTED" in data[1]:
             raise HostsConfigError(
-                f"{key or certificate}: the key is encrypted, and there is no setting for its password; decrypt it, "
-                f"for example with `openssl pkey`"
+                f"{key or certificate}: the key is encrypted, and hosts.toml has no setting for a password; decrypt "
+                "the key, for example with `openssl pkey`"
             ) from error
         said = words_of_openssl(error)
         raise HostsConfigError(f"{certificate}: holds no matching certificate and key: {said}") from error

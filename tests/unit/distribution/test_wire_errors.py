@@ -171,7 +171,7 @@ def test_client_certificates_that_cannot_be_used(tmp_path: Path, authority: Auth
     locked = tmp_path / "locked.key"
     openssl = ["openssl", "pkey", "-in", str(key), "-aes256", "-passout", "pass:x", "-out", str(locked)]
     subprocess.run(openssl, check=True, capture_output=True)
-    with pytest.raises(HostsConfigError, match=r"locked\.key: the key is encrypted, and there is no setting"):
+    with pytest.raises(HostsConfigError, match=r"locked\.key: the key is encrypted, and hosts\.toml has no setting"):
         TlsContexts().of(Tls(client=((str(certificate), str(locked)),)))
     with pytest.raises(HostsConfigError, match=r"matching certificate and key: key values mismatch$"):
         TlsContexts().of(Tls(client=((str(certificate), str(other)),)))
