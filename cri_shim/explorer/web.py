@@ -180,7 +180,8 @@ class Site:
         stored = ledger.find(_number("the id of a request", request.match_info["id"]))
         if stored is None:
             raise web.HTTPNotFound(text="this request is not remembered\n")
-        shape = typical([packed.request() for packed in ledger.newest_of(stored.method)])
+        others = (packed for packed in ledger.newest_of(stored.method) if packed.id != stored.id)
+        shape = typical([packed.request() for packed in others])
         return web.json_response(record(stored) | {"typical": shape})
 
     async def _methods(self, _request: web.Request) -> web.Response:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from cri_shim.ledger.bill_text import whole_parts
 from cri_shim.ledger.billing import hop_shares
-from cri_shim.ledger.request import UNFINISHED
+from cri_shim.ledger.critical_path import with_critical_path
+from cri_shim.ledger.purposes import helper_purpose, hop_purpose, stage_purpose, wait_purpose
+from cri_shim.ledger.unfinished import UNFINISHED
 from cri_shim.timeline import OUTSIDE
 
 if TYPE_CHECKING:
@@ -40,48 +42,35 @@ def summary(request: Request) -> dict[str, Any]:
         "bytes_out": sum(hop.bytes_out for hop in request.hops),
         "bytes_in": sum(hop.bytes_in for hop in request.hops),
         "retries": sum(hop.attempts - 1 for hop in request.hops),
+        "unfinished_hop_count": sum(hop.code == UNFINISHED for hop in request.hops) + len(request.in_flight),
     }
 
 
 def record(request: Request) -> dict[str, Any]:
     """Return a request with everything in it; hops that are under way end now and have the code UNFINISHED."""
     now = time.perf_counter()
-    return summary(request) | {
-        "hops": [
-            _hop(request, number)
-            for number in sorted(range(len(request.hops)), key=lambda number: request.hops[number].started)
-        ]
-        + [
-            {
-                "method": method,
-                "start_ms": ms(started - request.started),
-                "duration_ms": ms(now - started),
-                "bytes_out": 0,
-                "bytes_in": 0,
-                "attempts": 1,
-                "code": UNFINISHED,
-                "daemon_ms": 0.0,
-                "transport_ms": 0.0,
-                "transport_error_ms": 0.0,
-                "split": "none",
-            }
-            for method, started in request.in_flight
-        ],
-        "helpers": [
-            {
-                "name": helper.name,
-                "command": helper.command,
-                "start_ms": ms(helper.started - request.started),
-                "duration_ms": ms(helper.duration),
-                "exit_code": helper.exit_code,
-            }
-            for helper in sorted([*request.helpers, *request.running_until(now)], key=lambda helper: helper.started)
-        ],
-        "stages": _stretches(request, request.stages),
-        "waits": [
-            row | {"part": "world" if row["name"] in OUTSIDE else "queue"} for row in _stretches(request, request.waits)
-        ],
-    }
+    hops = [
+        _hop(request, number)
+        for number in sorted(range(len(request.hops)), key=lambda number: request.hops[number].started)
+    ]
+    hops += [_hop_in_flight(request, method, started, now) for method, started in request.in_flight]
+    helpers = [
+        {
+            "name": helper.name,
+            "command": helper.command,
+            "start_ms": ms(helper.started - request.started),
+            "duration_ms": ms(helper.duration),
+            "exit_code": helper.exit_code,
+            "purpose": helper_purpose(helper.command),
+        }
+        for helper in sorted([*request.helpers, *request.running_until(now)], key=lambda helper: helper.started)
+    ]
+    stages = [row | {"purpose": stage_purpose(row["name"])} for row in _stretches(request, request.stages)]
+    waits = [
+        row | {"part": "world" if row["name"] in OUTSIDE else "queue", "purpose": wait_purpose(row["name"])}
+        for row in _stretches(request, request.waits)
+    ]
+    return with_critical_path(summary(request) | {"hops": hops, "helpers": helpers, "stages": stages, "waits": waits})
 
 
 def bill_json(request: Request, *, wall_so_far: float | None = None) -> dict[str, Any]:
@@ -125,12 +114,32 @@ def _hop(request: Request, number: int) -> dict[str, Any]:
         "duration_ms": ms(hop.duration),
         "bytes_out": hop.bytes_out,
         "bytes_in": hop.bytes_in,
+        "bytes_known": hop.code != UNFINISHED,
         "attempts": hop.attempts,
         "code": hop.code,
         "daemon_ms": ms(shares.daemon) if known else 0.0,
         "transport_ms": ms(shares.transport),
         "transport_error_ms": ms(shares.error),
         "split": shares.split,
+        "purpose": hop_purpose(request.method, hop.method),
+    }
+
+
+def _hop_in_flight(request: Request, method: str, started: float, now: float) -> dict[str, Any]:
+    return {
+        "method": method,
+        "start_ms": ms(started - request.started),
+        "duration_ms": ms(now - started),
+        "bytes_out": 0,
+        "bytes_in": 0,
+        "bytes_known": False,
+        "attempts": 1,
+        "code": UNFINISHED,
+        "daemon_ms": 0.0,
+        "transport_ms": 0.0,
+        "transport_error_ms": 0.0,
+        "split": "none",
+        "purpose": hop_purpose(request.method, method),
     }
 
 

@@ -12,6 +12,7 @@ from msgspec import field, structs
 
 from containerd_client.hops import Hop
 from cri_shim.ledger.bill import Bill
+from cri_shim.ledger.unfinished import UNFINISHED
 from cri_shim.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from cri_shim.ledger.transport.transport_estimate import Charge
     from cri_shim.network.exec import Helper
     from cri_shim.timeline import stage
-
-UNFINISHED = "UNFINISHED"
-"""The code of a hop that was still in flight when its request was answered; its duration is the part until then."""
 
 
 class Request(Timeline, eq=False):

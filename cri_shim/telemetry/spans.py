@@ -15,8 +15,8 @@ from msgspec import Struct, field
 
 from cri_shim.api.runtime.v1 import runtime_pb2
 from cri_shim.ledger.bill_text import bill_text, parse_bill
-from cri_shim.ledger.request import UNFINISHED
 from cri_shim.ledger.trace_context import new_span_id, span_of
+from cri_shim.ledger.unfinished import UNFINISHED
 from untrusted import escaped
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from cri_shim.ledger.older_record import completed
 from cri_shim.terminal.bill import bill_lines
 from cri_shim.terminal.durations import ms
 from cri_shim.terminal.fit import cut, folded
-from cri_shim.terminal.purposes import helper_purpose, purpose
-from cri_shim.terminal.waterfall import Row, rows_of
+from cri_shim.terminal.waterfall import path_lines, rows_of
 
 _WIDEST_NAME = 40  # characters of a hop or a plugin
 _LEAST_TEXT = 30  # characters beside the name; with less, the text stands below it
@@ -19,6 +19,7 @@ _SIDE_BY_SIDE = 0.05  # milliseconds by which a row may begin before the one abo
 
 def explained(record: dict[str, Any], *, width: int) -> str:
     """Return the hops and helpers of a record in order; those that began while an earlier one still ran have a +."""
+    record = completed(record)
     rows = [row for row in rows_of(record) if row.kind in ("hop", "helper")]
     head = f"{record['method']} took {ms(record['bill']['wall_ms'])} ms (request {record['id']}, {record['code']})"
     if not rows:
@@ -30,17 +31,13 @@ def explained(record: dict[str, Any], *, width: int) -> str:
     for number, row in enumerate(rows, 1):
         beside = "+" if number > 1 and row.start < reach - _SIDE_BY_SIDE else " "
         reach = max(reach, row.start + row.duration)
-        prefix = f"{number:>3} {beside} {cut(row.name, names):{names}} {ms(row.duration):>8} ms  "
-        text = _purpose(record["method"], row)
+        mark = "*" if row.critical else " "
+        prefix = f"{number:>3} {beside} {cut(row.name, names):{names}} {mark}{ms(row.duration):>8} ms  "
         if len(prefix) + _LEAST_TEXT > width:
             lines.append(prefix.rstrip())
             prefix = _BELOW
-        lines += textwrap.wrap(text, width, initial_indent=prefix, subsequent_indent=" " * len(prefix)) or [prefix]
-    bill = (folded(line, width) for line in bill_lines(record))
-    return "\n".join([*lines, "", "+ began while one above was still under way", *bill])
-
-
-def _purpose(request: str, row: Row) -> str:
-    if row.kind == "helper":
-        return helper_purpose(row.name.rsplit(" ", 1)[-1])
-    return purpose(request, row.name)
+        lines += textwrap.wrap(row.purpose, width, initial_indent=prefix, subsequent_indent=" " * len(prefix)) or [
+            prefix
+        ]
+    said = ["+ began while one above was still under way", *path_lines(record), *bill_lines(record)]
+    return "\n".join([*lines, "", *(folded(line, width) for line in said)])

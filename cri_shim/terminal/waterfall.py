@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from cri_shim.ledger.older_record import completed
+from cri_shim.ledger.unfinished import UNFINISHED
 from cri_shim.terminal.bill import bill_lines
 from cri_shim.terminal.durations import ms, size
 from cri_shim.terminal.fit import cut, folded
@@ -34,38 +36,45 @@ class Row(Struct, frozen=True):
     start: float
     duration: float
     note: str = ""
+    purpose: str = ""
+    critical: bool = False
+    """Whether the answer waited for it."""
 
 
 def rows_of(record: dict[str, Any]) -> list[Row]:
     """Return everything that a record (``/api/requests/ID``) has, in order of start."""
-    rows = [
-        Row("hop", short(hop["method"]), hop["start_ms"], hop["duration_ms"], _hop_note(hop)) for hop in record["hops"]
-    ]
+    rows = [_row(hop, "hop", short(hop["method"]), _hop_note(hop)) for hop in record["hops"]]
     rows += [
-        Row(
-            "helper",
-            f"{helper['name']} {helper['command']}",
-            helper["start_ms"],
-            helper["duration_ms"],
-            _helper_note(helper["exit_code"]),
-        )
+        _row(helper, "helper", f"{helper['name']} {helper['command']}", _helper_note(helper["exit_code"]))
         for helper in record["helpers"]
     ]
-    rows += [Row("stage", stage["name"], stage["start_ms"], stage["duration_ms"]) for stage in record["stages"]]
+    rows += [_row(stage, "stage", stage["name"]) for stage in record["stages"]]
     rows += [_wait(wait) for wait in record["waits"]]
     return sorted(rows, key=lambda row: (row.start, _ORDER.index(row.kind), row.name))
 
 
+def _row(piece: dict[str, Any], kind: str, name: str, note: str = "") -> Row:
+    return Row(
+        kind,
+        name,
+        piece["start_ms"],
+        piece["duration_ms"],
+        note,
+        piece["purpose"],
+        piece.get("critical", False),  # a stage is never on the path
+    )
+
+
 def _helper_note(exit_code: int | None) -> str:
     if exit_code is None:
-        return "UNFINISHED"
+        return UNFINISHED
     return f"exit {exit_code}" if exit_code else ""
 
 
 def _wait(wait: dict[str, Any]) -> Row:
     queue = wait["part"] == "queue"
     name = f"{'queue' if queue else 'wait'}: {wait['name']}"
-    return Row("queue" if queue else "wait", name, wait["start_ms"], wait["duration_ms"])
+    return _row(wait, "queue" if queue else "wait", name)
 
 
 def short(method: str) -> str:
@@ -75,12 +84,34 @@ def short(method: str) -> str:
 
 def waterfall(record: dict[str, Any], *, width: int, plain: bool = False) -> str:
     """Return the head, the axis, one line for each row, and the bill; ``plain`` keeps to ASCII."""
+    record = completed(record)
     rows = rows_of(record)
     wall = max(record["bill"]["wall_ms"], *(row.start + row.duration for row in rows)) if rows else 0.0
     parts = [folded(_head(record), width)]
     if rows:
         parts += ["", *_chart(rows, wall, width, _PLAIN_MARKS if plain else _MARKS)]
-    return "\n".join([*parts, "", *(folded(line, width) for line in bill_lines(record))])
+    said = [*path_lines(record), *bill_lines(record)]
+    return "\n".join([*parts, "", *(folded(line, width) for line in said)])
+
+
+def path_lines(record: dict[str, Any]) -> list[str]:
+    """Return what the marks of the rows mean: the critical path, and what UNFINISHED says."""
+    path = [step for step in record["critical_path"] if step["kind"] != "work"]
+    lines = []
+    if path:
+        own = sum(step["duration_ms"] for step in record["critical_path"] if step["kind"] == "work")
+        pieces = ", ".join(f"{_step_name(record, step)} {ms(step['duration_ms'])}" for step in path)
+        lines.append(f"* the answer waited for these, one after the other: {pieces}; between them own work {ms(own)}")
+    if any(hop["code"] == UNFINISHED for hop in record["hops"]) and not record["running"]:
+        lines.append(f"{UNFINISHED}: still in flight when the request was answered, which did not wait for it")
+    return lines
+
+
+def _step_name(record: dict[str, Any], step: dict[str, Any]) -> str:
+    piece = record[f"{step['kind']}s"][step["place"]]
+    if step["kind"] == "hop":
+        return short(piece["method"])
+    return f"{piece['name']} {piece['command']}" if step["kind"] == "helper" else str(piece["name"])
 
 
 def _head(record: dict[str, Any]) -> str:
@@ -106,7 +137,8 @@ def _chart(rows: Sequence[Row], wall: float, width: int, marks: dict[str, str]) 
     lines = [f"{'':{names}}  {'ms':>8}  0{'':{max(0, axis - 1 - len(end))}}{end}"]
     for row in rows:
         bar = draw(row.start, row.duration, wall, axis, marks[row.kind])
-        line = f"{cut(row.name, names):{names}}  {ms(row.duration):>8}  {bar}"
+        mark = "*" if row.critical else " "
+        line = f"{cut(row.name, names):{names}} {mark}{ms(row.duration):>8}  {bar}"
         lines.append(f"{line}  {row.note}".rstrip() if beside else line.rstrip())
         if row.note and not beside:
             lines += textwrap.wrap(row.note, width, initial_indent=_NOTE, subsequent_indent=_NOTE)
@@ -124,7 +156,7 @@ def draw(start: float, duration: float, wall: float, axis: int, mark: str) -> st
 
 
 def _hop_note(hop: dict[str, Any]) -> str:
-    notes = [f"{size(hop['bytes_out'])} out, {size(hop['bytes_in'])} in"]
+    notes = [f"{size(hop['bytes_out'])} out, {size(hop['bytes_in'])} in"] if hop["bytes_known"] else []
     if hop["attempts"] > 1:
         notes.append(f"{hop['attempts']} attempts")
     if hop["code"] != "OK":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cri_shim.ledger.bill_text import KEY, parse_bill
-from cri_shim.ledger.request import UNFINISHED
+from cri_shim.ledger.unfinished import UNFINISHED
 from lab.faults.slow_socket import SlowSocket
 from lab.lab import Lab
 from lab.pod_configs import container_config, pod_config, sh

@@ -19,8 +19,8 @@ from cri_shim.ledger.ledger import (
     LedgerObserver,
     LedgerOff,
 )
-from cri_shim.ledger.request import UNFINISHED
 from cri_shim.ledger.trace_context import TraceContext
+from cri_shim.ledger.unfinished import UNFINISHED
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import awaited, stage
 from tests.unit.virtual_time import virtual_time

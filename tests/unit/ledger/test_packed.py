@@ -9,8 +9,8 @@ import tracemalloc
 from containerd_client.hops import Hop
 from cri_shim.ledger.ledger import CAPACITY, Ledger
 from cri_shim.ledger.record_json import record
-from cri_shim.ledger.request import UNFINISHED
 from cri_shim.ledger.trace_context import TraceContext, span_of
+from cri_shim.ledger.unfinished import UNFINISHED
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import note_wait, stage
 

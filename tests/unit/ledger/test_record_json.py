@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+from msgspec import structs
 
 from containerd_client.hops import Hop
 from cri_shim.ledger.billing import close_request
 from cri_shim.ledger.front_now import front_hop
 from cri_shim.ledger.ledger import Ledger
+from cri_shim.ledger.older_record import completed
 from cri_shim.ledger.record_json import record, summary
-from cri_shim.ledger.request import UNFINISHED, Request
 from cri_shim.ledger.totals import percentile, totals
 from cri_shim.ledger.transport.estimate import Estimate
 from cri_shim.ledger.typical import typical
+from cri_shim.ledger.unfinished import UNFINISHED
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import Stretch
+
+if TYPE_CHECKING:
+    from cri_shim.ledger.request import Request
 
 
 def ended(
@@ -59,9 +66,59 @@ def test_an_active_request_shows_what_is_under_way():
     ledger.note_call("a.v1.Content/Write", request.started)
     as_json = record(request)
     assert as_json["running"]
-    assert [(hop["code"], hop["split"]) for hop in as_json["hops"]] == [(UNFINISHED, "none")]
+    assert [(hop["code"], hop["split"], hop["bytes_known"]) for hop in as_json["hops"]] == [(UNFINISHED, "none", False)]
+    assert as_json["unfinished_hop_count"] == 1
+    assert as_json["critical_path"] == []
     assert as_json["bill"]["wall_ms"] >= as_json["hops"][0]["duration_ms"] - 1
     assert {as_json["bill"][f"{part}_ms"] for part in ("transport", "work", "queue", "world", "price")} == {0.0}
+
+
+def test_a_hop_that_outlived_its_request_has_no_known_bytes():
+    """Its 0 bytes are not a measurement, and its sums say that they lack it."""
+    ledger = Ledger()
+    request = ledger.open("RunPodSandbox")
+    ledger.note_hop(Hop("a.v1.Tasks/Create", request.started, 0.01, 10, 20, 1, "OK"))
+    ledger.note_call("a.v1.Tasks/Start", request.started)
+    ledger.close(request)
+    as_json = record(request)
+    assert {hop["code"]: hop["bytes_known"] for hop in as_json["hops"]} == {"OK": True, UNFINISHED: False}
+    assert (as_json["unfinished_hop_count"], as_json["bytes_out"]) == (1, 10)
+
+
+def test_each_piece_says_what_it_is_for_and_whether_the_answer_waited_for_it():
+    """The second hop ended last, and the first before it began; the plugin ran beside the first and was quicker."""
+    request = ended(Ledger())
+    request.bill = structs.replace(request.bill, wall=0.025)
+    as_json = record(request)
+    assert [hop["critical"] for hop in as_json["hops"]] == [True, True]
+    assert [(helper["purpose"], helper["critical"]) for helper in as_json["helpers"]] == [
+        ("attach the pod to its network", False)
+    ]
+    assert as_json["hops"][0]["purpose"] == "start the pod's shim, which has runc make the pause container"
+    assert [(step["kind"], step["place"]) for step in as_json["critical_path"]] == [
+        ("hop", 0),
+        ("hop", 1),
+        ("work", None),
+    ]
+
+
+def test_a_record_of_the_release_before_is_completed():
+    """What came later follows from what was there, so a view of this release can rely on it."""
+    ledger = Ledger()
+    request = ledger.open("RunPodSandbox")
+    ledger.note_hop(Hop("a.v1.Tasks/Create", request.started, 0.01, 10, 20, 1, "OK"))
+    ledger.note_call("a.v1.Tasks/Start", request.started)
+    ledger.note_helper(Helper("bridge", "ADD", request.started, 0.005, 0))
+    request.waits = [Stretch("lock", request.started, 0.001)]
+    request.stages = [Stretch("parse", request.started, 0.001)]
+    ledger.close(request)
+    now = record(request)
+    later = {"purpose", "critical", "bytes_known"}
+    before = {key: value for key, value in now.items() if key not in {"critical_path", "unfinished_hop_count"}}
+    for name in ("hops", "helpers", "stages", "waits"):
+        before[name] = [{key: value for key, value in row.items() if key not in later} for row in now[name]]
+    assert completed(before) == now
+    assert completed(now) is now
 
 
 def test_the_parts_of_an_ended_request_add_up_as_they_are_written():

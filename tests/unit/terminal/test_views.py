@@ -11,77 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerd_client.retry import RETRY
 from cri_shim.config import Config
+from cri_shim.ledger.unfinished import UNFINISHED
 from cri_shim.terminal.bill import bill_lines
 from cri_shim.terminal.commands import hops, run_command
 from cri_shim.terminal.durations import ms, size
 from cri_shim.terminal.explain import explained
 from cri_shim.terminal.fetch import Explorer, UnreachableError
 from cri_shim.terminal.fit import columns
-from cri_shim.terminal.purposes import _ANYWHERE, _IN_REQUEST, helper_purpose, purpose
 from cri_shim.terminal.table import methods_table, outcome, request_line
 from cri_shim.terminal.waterfall import draw, waterfall
-
-BILL = {
-    "wall_ms": 100.0,
-    "hops_ms": 60.0,
-    "hops_sum_ms": 70.0,
-    "helpers_ms": 30.0,
-    "helpers_sum_ms": 30.0,
-    "own_ms": 20.0,
-    "transport_ms": 5.0,
-    "work_ms": 19.0,
-    "work_cpu_ms": 12.0,
-    "work_wait_ms": 7.0,
-    "queue_ms": 1.0,
-    "world_ms": 75.0,
-    "front_ms": 1.0,
-    "front_error_ms": 0.2,
-    "front_known": "estimate",
-    "price_ms": 25.0,
-    "price_error_ms": 0.5,
-    "daemon_sum_ms": 65.0,
-    "transport_sum_ms": 5.0,
-    "transport_error_ms": 0.3,
-    "wait_ms": 0.0,
-    "split": "estimate",
-}
-
-
-def hop(method, start, duration, **changes):
-    return {
-        "method": f"containerd.services.{method}",
-        "start_ms": start,
-        "duration_ms": duration,
-        "bytes_out": 1200,
-        "bytes_in": 8,
-        "attempts": 1,
-        "code": "OK",
-        **changes,
-    }
-
-
-RECORD = {
-    "id": 7,
-    "method": "RunPodSandbox",
-    "subject": {"name": "web"},
-    "started_at": 1763942400.0,
-    "code": "OK",
-    "error": "",
-    "trace_id": "",
-    "running": False,
-    "bill": BILL,
-    "hop_count": 2,
-    "helper_count": 1,
-    "hops": [hop("tasks.v1.Tasks/Create", 50.0, 50.0, attempts=2), hop("containers.v1.Containers/Create", 0.0, 20.0)],
-    "helpers": [{"name": "bridge", "command": "ADD", "start_ms": 55.0, "duration_ms": 30.0, "exit_code": 0}],
-    "stages": [],
-    "waits": [
-        {"name": "lock", "start_ms": 20.0, "duration_ms": 1.0, "part": "queue"},
-        {"name": "exit", "start_ms": 21.0, "duration_ms": 4.0, "part": "world"},
-    ],
-}
+from tests.unit.terminal.records import BILL, HELPER, RECORD, hop
 
 
 @given(st.floats(0, 200), st.floats(0, 200), st.floats(0, 200), st.integers(20, 200))
@@ -190,8 +130,30 @@ def test_a_request_without_an_error_has_no_colon_for_one():
 
 def test_a_plugin_that_outlived_its_request_is_marked():
     """It has no exit code."""
-    helpers = [{"name": "bridge", "command": "ADD", "start_ms": 55.0, "duration_ms": 30.0, "exit_code": None}]
-    assert "UNFINISHED" in waterfall({**RECORD, "helpers": helpers}, width=80)
+    assert UNFINISHED in waterfall({**RECORD, "helpers": [{**HELPER, "exit_code": None}]}, width=80)
+
+
+def test_a_hop_that_outlived_its_request_is_explained():
+    """Its bytes are not known, and the answer did not wait for it."""
+    hops = [hop("tasks.v1.Tasks/Start", 60.0, 40.0, code=UNFINISHED, bytes_out=0, bytes_in=0)]
+    lines = waterfall({**RECORD, "hops": hops}, width=200).splitlines()
+    (row,) = [line for line in lines if line.startswith("Tasks/Start")]
+    assert row.endswith(f"  {UNFINISHED}")
+    assert " B " not in row
+    assert f"{UNFINISHED}: still in flight when the request was answered, which did not wait for it" in lines
+
+
+def test_what_the_answer_waited_for_is_marked():
+    """The CNI plugin ran beside a hop that took longer, so it is not on the path."""
+    lines = waterfall(RECORD, width=200, plain=True).splitlines()
+    rows = [line.partition(" *") for line in lines if re.match(r"\S.* \*? *[0-9.]+  ", line)]
+    marked = [name.strip() for name, mark, _ in rows if mark]
+    assert marked == ["Containers/Create", "queue: lock", "wait: exit", "Tasks/Create"]
+    assert any("bridge ADD" in name for name, mark, _ in rows if not mark)
+    assert (
+        "* the answer waited for these, one after the other: Containers/Create 20.0, lock 1.00, exit 4.00, "
+        "Tasks/Create 50.0; between them own work 25.0"
+    ) in lines
 
 
 def test_a_failed_request_says_why_in_its_line():
@@ -214,14 +176,6 @@ def test_sizes_have_units(value, text):
     assert size(value) == text
 
 
-def test_every_described_hop_is_a_call_of_the_client():
-    """A purpose for a call that the client does not have would be a typing error."""
-    known = {method.rsplit(".", 1)[-1] for method in RETRY}
-    assert {hop for _, hop in _IN_REQUEST} | set(_ANYWHERE) <= known
-    assert purpose("RunPodSandbox", "Tasks/Create") != purpose("StartContainer", "Tasks/Create")
-    assert helper_purpose("ADD")
-
-
 def test_names_that_the_terminal_cannot_show_are_escaped(monkeypatch):
     """They come from images and plugins; a terminal of Latin-1 is no reason to fail."""
     written = io.BytesIO()
@@ -239,7 +193,9 @@ def test_names_that_the_terminal_cannot_show_are_escaped(monkeypatch):
 def shown(monkeypatch, capsys, record):
     """Return the exit code of ``cri-shim hops show 7`` for an answer, and what it prints."""
     monkeypatch.setattr(Explorer, "get", lambda _self, _path: record)
-    options = argparse.Namespace(address="h:1", what=["show", "7"], follow=False, json=False, output="text")
+    options = argparse.Namespace(
+        address="h:1", what=["show", "7"], follow=False, json=False, output="text", format="", pod=""
+    )
     return run_command(hops, options, Config()), capsys.readouterr()
 
 
@@ -276,7 +232,9 @@ def test_a_method_that_is_not_text(monkeypatch, capsys):
         raise UnreachableError("no answer")
 
     monkeypatch.setattr(Explorer, "_answer", answer)
-    options = argparse.Namespace(address="h:1", what=["slowest", "a\udcff"], follow=False, json=False, output="text")
+    options = argparse.Namespace(
+        address="h:1", what=["slowest", "a\udcff"], follow=False, json=False, output="text", format="", pod=""
+    )
     assert run_command(hops, options, Config()) == 1
     assert asked == ["/api/requests?slowest=1&method=a%FF"]
     assert capsys.readouterr().err == "no answer\n"

@@ -1,6 +1,7 @@
-"""What each hop is for, in words that explain how a container runtime works.
+"""What each piece of a request is for, in words that explain how a container runtime works.
 
-The key is the request and the hop, or the hop alone if it means the same in every request.
+Of hops, the key is the request and the hop, or the hop alone if it means the same in every request. The sentences are
+part of the record (:mod:`cri_shim.ledger.record_json`), so that page, terminal and exports say the same.
 """
 
 from __future__ import annotations
@@ -107,10 +108,50 @@ _HELPERS: Final = {
     "VERSION": "which versions does the plugin support?",
 }
 
+_STAGES: Final = {
+    "parse": "read a long request",
+    "serialise": "write a long answer",
+    "cri.sandbox.run": "the whole start of the pod",
+    "cri.sandbox.prepare": "store the pod's record, and beside that make its network namespace and directories",
+    "cni.setup_pod_network": "run the CNI plugins, one after the other",
+    "cni.teardown_pod_network": "run the CNI plugins with DEL, in reverse order",
+    "client.NewContainer": "store the record in containerd",
+    "container.NewTask": "have containerd start a shim, or use the pod's, which has runc make the container",
+    "client.task.Start": "have runc start the process",
+    "pull.verify": "run the programs that check whether the image may be used",
+    "pull.createNewImage": "store the image's names",
+}
 
-def purpose(request: str, hop: str) -> str:
-    """Return what ``hop`` (``Tasks/Create``) is for in ``request``; empty if the hop has no description."""
+_WAITS: Final = {
+    "turn": "its turn: more starts than the cores can work on are under way",
+    "gate": "a place among the few that may do this at the same time",
+    "lock": "another request that changes the same pod, container or image",
+    "executor": "a free thread for a call that blocks",
+    "executor fs": "a free thread for files and directories",
+    "executor mount": "a free thread for mounts and namespaces",
+    "exit": "the end of a process",
+    "output": "the rest of the output of a process that has ended",
+    "registry": "the registry",
+    "joined": "an equal request that came first, whose result is used for both",
+    "event": "the next event to send to the client",
+    "client": "a client that reads slowly",
+}
+
+
+def hop_purpose(request: str, method: str) -> str:
+    """Return what a hop is for in ``request``, by its method with or without the package; empty if not described."""
+    hop = method.rsplit(".", 1)[-1]
     return _IN_REQUEST.get((request, hop)) or _ANYWHERE.get(hop, "")
+
+
+def stage_purpose(name: str) -> str:
+    """Return what the daemon does in a stage of its own work; empty if not described."""
+    return _STAGES.get(name, "")
+
+
+def wait_purpose(name: str) -> str:
+    """Return what a request waits for in a wait of that name; empty if not described."""
+    return _WAITS.get(name, "")
 
 
 def helper_purpose(command: str) -> str:
