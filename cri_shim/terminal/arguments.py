@@ -62,10 +62,20 @@ def add_hops(
     hops.add_argument("--json", action="store_true", help="print the daemon's answer unchanged")
     hops.add_argument("-o", "--output", choices=("text", "json"), default="text", help="`-o json` is --json")
     hops.add_argument(
+        "--format",
+        choices=("text", "json", "trace-event"),
+        default="",
+        help="with show: text, JSON, or a trace that Perfetto (ui.perfetto.dev) and chrome://tracing open",
+    )
+    hops.add_argument(
+        "--pod", metavar="NAMESPACE/NAME", default="", help="with show: all requests of a pod, without those that read"
+    )
+    hops.add_argument(
         "what",
         nargs="*",
-        metavar="show ID | slowest [METHOD] | calibrate",
-        help="one request as a waterfall; the slowest requests; how transport is estimated, and how well",
+        metavar="show [ID] | slowest [METHOD] | calibrate",
+        help="one request, or the newest, as a waterfall; the slowest requests; how transport is estimated, and how "
+        "well",
     )
     hops.set_defaults(run=hops_command)
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cri_shim.terminal.calibration import calibration_text
 from cri_shim.terminal.explain import explained
 from cri_shim.terminal.fetch import Explorer, UnreachableError
-from cri_shim.terminal.fit import NARROW, folded
+from cri_shim.terminal.fit import folded
+from cri_shim.terminal.screen import print_json, printable, width
+from cri_shim.terminal.show import show
 from cri_shim.terminal.table import METHODS_LEGEND, methods_table, request_line
-from cri_shim.terminal.waterfall import waterfall
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from cri_shim.config import Config
 
 _LONGEST_METHOD = 40  # characters of what was asked for that an error shows
-_WIDEST = 1000  # columns; the variable COLUMNS may be any number
 _FOLLOWED = ("Version", "Status", "List", "Stream", "ImageFsInfo", "ImageStatus", "RuntimeConfig")
 
 
@@ -51,30 +49,51 @@ def run_command(
 def hops(options: argparse.Namespace, explorer: Explorer) -> int:
     """Run ``cri-shim hops`` and return the exit code."""
     options.json = options.json or options.output == "json"
+    if (wrong := _misplaced(options)) is not None:
+        print(wrong, file=sys.stderr)
+        return 2
     match options.what:
         case [] if options.follow:
             return _follow(options, explorer)
         case []:
             return _table(options, explorer)
+        case ["show"]:
+            return show(explorer, "", options.pod, _form(options))
         case ["show", number] if number.isascii() and number.isdigit():
-            return _show(options, explorer, number)
+            return show(explorer, number, "", _form(options))
         case ["slowest", *method] if len(method) <= 1:
             return _slowest(options, explorer, method[0] if method else "")
         case ["calibrate"]:
             return _calibrate(options, explorer)
         case _:
             print(
-                "cri-shim hops takes nothing, `show ID`, `slowest [METHOD]` or `calibrate`; see --help", file=sys.stderr
+                "cri-shim hops takes nothing, `show [ID]`, `slowest [METHOD]` or `calibrate`; see --help",
+                file=sys.stderr,
             )
             return 2
+
+
+def _misplaced(options: argparse.Namespace) -> str | None:
+    """Return what to say of an option that the command would ignore."""
+    shows = options.what[:1] == ["show"]
+    if options.format and not shows:
+        return "--format is an option of `cri-shim hops show`"
+    if options.pod and options.what != ["show"]:
+        return "--pod is an option of `cri-shim hops show`, in place of an id"
+    return None
+
+
+def _form(options: argparse.Namespace) -> str:
+    return options.format or ("json" if options.json else "text")
 
 
 def _table(options: argparse.Namespace, explorer: Explorer) -> int:
     answer = explorer.get("/api/methods")
     if options.json:
-        return _as_json(answer)
-    table = f"{methods_table(answer['methods'], _width())}\n\n{folded(METHODS_LEGEND, _width())}"
-    print(_printable(table) if answer["methods"] else "no request has been answered yet")
+        print_json(answer)
+        return 0
+    table = f"{methods_table(answer['methods'], width())}\n\n{folded(METHODS_LEGEND, width())}"
+    print(printable(table) if answer["methods"] else "no request has been answered yet")
     return 0
 
 
@@ -82,19 +101,7 @@ def _follow(options: argparse.Namespace, explorer: Explorer) -> int:
     for name, data in explorer.live():
         if name != "end" or (not options.all and data["code"] == "OK" and data["method"].startswith(_FOLLOWED)):
             continue
-        print(json.dumps(data) if options.json else _printable(request_line(data, _width())), flush=True)
-    return 0
-
-
-def _show(options: argparse.Namespace, explorer: Explorer, number: str) -> int:
-    try:
-        record = explorer.get(f"/api/requests/{number}")
-    except KeyError:
-        print(f"request {number} is not remembered; `cri-shim hops slowest` lists some that are", file=sys.stderr)
-        return 1
-    if options.json:
-        return _as_json(record)
-    print(_printable(waterfall(record, width=_width(), plain=_plain())))
+        print(json.dumps(data) if options.json else printable(request_line(data, width())), flush=True)
     return 0
 
 
@@ -102,17 +109,19 @@ def _slowest(options: argparse.Namespace, explorer: Explorer, method: str) -> in
     query = {"method": method} if method else {}
     answer = explorer.get("/api/requests", slowest="1", **query)
     if options.json:
-        return _as_json(answer)
+        print_json(answer)
+        return 0
     for summary in answer["requests"]:
-        print(_printable(request_line(summary, _width())))
+        print(printable(request_line(summary, width())))
     return 0
 
 
 def _calibrate(options: argparse.Namespace, explorer: Explorer) -> int:
     answer = explorer.get("/api/calibration")
     if options.json:
-        return _as_json(answer)
-    print(_printable(calibration_text(answer, _width())))
+        print_json(answer)
+        return 0
+    print(printable(calibration_text(answer, width())))
     return 0
 
 
@@ -123,37 +132,16 @@ def explain(options: argparse.Namespace, explorer: Explorer) -> int:
         print("no request has been answered yet", file=sys.stderr if options.method else sys.stdout)
         return 1 if options.method else 0
     if not options.method:
-        print(_printable("\n".join(known)))
+        print(printable("\n".join(known)))
         return 0
     if options.method not in known:
         asked = escaped(options.method, _LONGEST_METHOD)
         said = f"no {asked} request is remembered; send one, or explain one of these:"
-        print(folded(said, _width(), ""), file=sys.stderr)
-        print(_printable("\n".join(f"  {method}" for method in known)), file=sys.stderr)
+        print(folded(said, width(), ""), file=sys.stderr)
+        print(printable("\n".join(f"  {method}" for method in known)), file=sys.stderr)
         return 1
     candidates = explorer.get("/api/requests", method=options.method, limit="100")["requests"]
     # A failed request shows only half of the hops, so a successful one is the better example.
     chosen = next((one for one in candidates if one["code"] == "OK"), candidates[0])
-    print(_printable(explained(explorer.get(f"/api/requests/{chosen['id']}"), width=_width())))
+    print(printable(explained(explorer.get(f"/api/requests/{chosen['id']}"), width=width())))
     return 0
-
-
-def _as_json(answer: Any) -> int:
-    print(json.dumps(answer, indent=2))
-    return 0
-
-
-def _printable(text: str) -> str:
-    """Return the text with its control characters as escapes; a CNI plugin's name may hold some."""
-    return "\n".join(escaped(line, len(line)) for line in text.split("\n"))
-
-
-def _width() -> int:
-    return min(shutil.get_terminal_size((NARROW, 24)).columns, _WIDEST)
-
-
-def _plain() -> bool:
-    with suppress(UnicodeEncodeError, LookupError):
-        "█▓─·".encode(sys.stdout.encoding or "ascii")
-        return False
-    return True

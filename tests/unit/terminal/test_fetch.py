@@ -61,7 +61,8 @@ def other(request: pytest.FixtureRequest) -> Iterator[str]:
 def test_another_program_at_the_address(other: str, asked: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     """The command ends with one sentence that names the address, and no traceback."""
     options = argparse.Namespace(
-        **{"address": other, "follow": False, "all": False, "json": False, "output": "text", **asked}
+        **{"address": other, "follow": False, "all": False, "json": False, "output": "text", "format": "", "pod": ""}
+        | asked
     )
     command = commands.hops if "what" in asked else commands.explain
     assert commands.run_command(command, options, Config()) == 1
