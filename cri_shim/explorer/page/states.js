@@ -1,0 +1,55 @@
+// What a view says when it has nothing else to show: what is so, why, and what to do. One form for all views.
+
+import { h } from "./dom.js";
+
+/** `kind`: fresh, filtered, away, gone, running or refused. `so` is one sentence; each of `todo` is a list of texts and elements. */
+export function state(kind, so, why, ...todo) {
+  return h("div", { class: "state", "data-state": kind },
+    h("p", { class: "so" }, so), why && h("p", {}, why),
+    todo.length > 0 && h("ul", {}, ...todo.map((one) => h("li", {}, ...[one].flat()))));
+}
+
+/** No request has come in since the daemon started; `so` says what is therefore not there. */
+export function fresh(so = "No request yet.") {
+  return state("fresh", so, "The daemon remembers requests from its own start on, and none has come in since. This page shows the first one by itself.",
+    ["Ask it something: ", code("crictl pods")],
+    ["Start a pod: ", code("crictl runp pod.json"), ", or let a kubelet do it"],
+    ["No node at hand? In a checkout, ", code("make up"), " starts one with a pod"]);
+}
+
+/** Something is there, but the reader's filters hide it; `ways` are links that widen them. */
+export function filtered(so, ...ways) {
+  return state("filtered", so, "More is remembered; what was chosen above hides it.", ...ways);
+}
+
+/** The daemon does not answer. The view draws itself as soon as it does. */
+export function away() {
+  return state("away", "The daemon does not answer.", "This view is drawn as soon as it does.", ...looks());
+}
+
+/** What to do when the daemon does not answer: see whether it runs, and what it has said. */
+export function looks() {
+  return [
+    ["Does it run? ", code("systemctl status cri-shim")],
+    ["What has it said? ", code("journalctl -u cri-shim -n 50")],
+    ["What is wrong with the node? ", code("cri-shim doctor")],
+  ];
+}
+
+/** `what` (such as "Request 12") is no longer, or not yet, among what the daemon remembers. */
+export function gone(what, ...ways) {
+  return state("gone", `${what} is not remembered.`,
+    "The daemon keeps the newest requests and the slowest of each method, as many as docs/limits.md says, and forgets all of them when it restarts.",
+    ...ways);
+}
+
+/** What to show instead of a view whose data could not be had: `error` is that of api.js's `get`. */
+export function failed(error, what, ...ways) {
+  if (error.status === undefined) return away();
+  if (error.status === 404) return gone(what, ...ways);
+  return state("refused", `The daemon refused to answer for ${what.toLowerCase()}.`, error.message, ...ways);
+}
+
+function code(text) {
+  return h("code", {}, text);
+}
