@@ -129,8 +129,20 @@ picture: venv  ## draw the rooms anew from the imports, and renew the line numbe
 	$(RUN) -m checks.picture
 	$(RUN) -m checks.answers
 
+# axe-core, whose rules the tests of the explorer page apply, comes from npm. Without npm, or when it cannot be fetched,
+# those tests are skipped.
+PAGE_TESTS := tests/integration/explorer
+$(PAGE_TESTS)/node_modules/.package-lock.json: $(PAGE_TESTS)/package.json $(PAGE_TESTS)/package-lock.json
+	@if command -v npm >/dev/null; then \
+	    timeout 120 npm ci --prefix $(PAGE_TESTS) --ignore-scripts --silent --fetch-retries 1 </dev/null \
+	        || echo "npm could not fetch axe-core: tests of the page that need it will be skipped"; \
+	else echo "npm is not installed: tests of the page that need axe-core will be skipped"; fi
+
+.PHONY: page-tools
+page-tools: $(PAGE_TESTS)/node_modules/.package-lock.json  ## fetch what the tests of the page need from npm, if npm is there
+
 .PHONY: test
-test: venv  ## run all tests (as root: real containerd, runc, CNI and registry)
+test: venv page-tools  ## run all tests (as root: real containerd, runc, CNI and registry)
 	$(RUN) -m pytest $(ARGS)
 
 # Use another containerd than the machine's, from Debian's newer suites, unpacked below .containerd. TESTS selects
@@ -139,7 +151,7 @@ LINE ?= 2.1
 TESTS ?= tests/integration tests/conformance
 
 .PHONY: test-with
-test-with: venv  ## run the tests that need containerd with another version: make test-with LINE=1.7 (or 2.1)
+test-with: venv page-tools  ## run the tests that need containerd with another version: make test-with LINE=1.7 (or 2.1)
 	@binaries="$$($(RUN) -m lab.debian.containerd_versions $(LINE))"; \
 	"$$binaries/containerd" --version; \
 	CONTAINERD_BINARIES="$$binaries" $(RUN) -m pytest $(TESTS) $(ARGS)
