@@ -14,6 +14,7 @@ PACKAGES = ("cri_shim", "containerd_client", "untrusted", "lab", "checks")
 # Hidden folders hold environments, caches and the data of a demo, but for these two.
 SHOWN = (".ci", ".github")
 BUILT = ("build", "dist", "results")
+UNJUDGED = ("__pycache__", "node_modules")
 GENERATED = ("cri_shim/api", "containerd_client/api")
 
 
@@ -66,7 +67,8 @@ def is_script(repository: Repository, path: str) -> bool:
 def _is_foreign(folder: Path) -> bool:
     name = folder.name
     is_hidden = name.startswith(".") and name not in SHOWN
-    return is_hidden or name == "__pycache__" or name.endswith(".egg-info") or folder.as_posix() in (*BUILT, *GENERATED)
+    is_made = name in UNJUDGED or name.endswith(".egg-info") or folder.as_posix() in (*BUILT, *GENERATED)
+    return is_hidden or is_made
 
 
 def module_name(path: str) -> str:
