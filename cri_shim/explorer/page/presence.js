@@ -2,7 +2,7 @@
 
 import { get, listen } from "./api.js";
 import { h } from "./dom.js";
-import { looks } from "./states.js";
+import { nextSteps } from "./states.js";
 
 const live = document.getElementById("live");
 const notice = document.getElementById("notice");
@@ -31,7 +31,7 @@ async function lost() {
   if (error && error.status === undefined) {
     since ||= new Date().toLocaleTimeString([], { hour12: false });
     live.textContent = "the daemon is away";
-    say(`The daemon does not answer, since ${since}.`, "What is shown is from before. The page goes on by itself when the daemon is back.", looks());
+    say(`The daemon does not answer, since ${since}.`, "What is shown is from before. The page goes on by itself when the daemon is back.", nextSteps());
   } else {
     live.textContent = "not live";
     say("The daemon answers, but sends this page no live events.", "It has a limited number of places for pages that follow it. The page tries again by itself.",
@@ -44,7 +44,7 @@ export function notePresence(node) {
   if (live.dataset.state !== "open") return;
   if (node.ready !== false) say("");
   else {
-    say(`The daemon is not ready: ${node.why_not || "it gives no reason"}`, "Requests that need what is missing fail until it is back; what is shown stays true.",
+    say(`The daemon is not ready: ${node["why_not"] || "it gives no reason"}`, "Requests that need what is missing fail until it is back; what is shown stays true.",
       [["Each part, with its last error: ", h("code", {}, "cri-shim status")]]);
   }
 }

@@ -24,11 +24,11 @@ export function filtered(so, ...ways) {
 
 /** The daemon does not answer. The view draws itself as soon as it does. */
 export function away() {
-  return state("away", "The daemon does not answer.", "This view is drawn as soon as it does.", ...looks());
+  return state("away", "The daemon does not answer.", "This view is drawn as soon as it does.", ...nextSteps());
 }
 
 /** What to do when the daemon does not answer: see whether it runs, and what it has said. */
-export function looks() {
+export function nextSteps() {
   return [
     ["Does it run? ", code("systemctl status cri-shim")],
     ["What has it said? ", code("journalctl -u cri-shim -n 50")],
