@@ -1,39 +1,38 @@
-// The entry of the page: the view that the address names, the theme, and whether the daemon is there.
+// The entry of the page: the table of its views, the theme, and whether the daemon is there.
 
-import { follow, get, listen } from "./api.js";
+import { addressOf, go, parsed } from "./address.js";
+import { follow, listen } from "./api.js";
 import { showArchitecture } from "./architecture.js";
-import { h } from "./dom.js";
-import { brief, withError } from "./format.js";
 import { showMethods } from "./methods.js";
+import { describeNode } from "./node.js";
 import { closeRequest, openRequest } from "./request.js";
 import { showRequests } from "./request_list.js";
-import { measured, ofFront, sourceIsOpen, term } from "./sources.js";
+import { route } from "./router.js";
+import { sourceIsOpen } from "./sources.js";
 import { initTheme } from "./theme.js";
 
-const VIEWS = ["requests", "methods", "architecture"];
-
-// #/requests?method=…, #/request/1024, #/methods, #/architecture, #/architecture/1024 (play that request)
-function route() {
-  if (location.hash && !location.hash.startsWith("#/")) return;
-  const [path, query = ""] = location.hash.slice(2).split("?");
-  const [first, second = ""] = path.split("/");
-  const view = first === "request" || !VIEWS.includes(first) ? "requests" : first;
-  for (const name of VIEWS) document.getElementById(name).hidden = name !== view;
-  for (const link of document.querySelectorAll("nav a")) {
-    if (link.dataset.view === view) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
-  }
-  const id = first === "request" ? Number(second) : 0;
-  document.body.dataset.open = id ? "request" : view;
-  if (view === "requests") {
-    showRequests(id, new URLSearchParams(query));
-    if (id) openRequest(id);
-    else closeRequest();
-  }
-  if (view === "methods") showMethods();
-  if (view === "architecture") showArchitecture(Number(second));
-  document.title = id ? `Request ${id} · cri-shim` : "cri-shim: the bill of the hop";
-}
+// By the first word of the address: the section that is filled, the title of the tab, and the function that shows the view.
+// It gets the address: #/request/1024?method=StopContainer → { view: "request", argument: "1024", query }.
+const VIEWS = {
+  requests: {
+    section: "requests",
+    show: ({ query }) => {
+      showRequests(0, query);
+      closeRequest();
+    },
+  },
+  request: {
+    section: "requests",
+    title: ({ argument }) => `Request ${argument}`,
+    show: ({ argument, query }) => {
+      showRequests(Number(argument), query);
+      openRequest(Number(argument));
+    },
+  },
+  methods: { section: "methods", title: () => "Methods", show: () => showMethods() },
+  // #/architecture/1024 plays that request
+  architecture: { section: "architecture", title: () => "Architecture", show: ({ argument }) => showArchitecture(Number(argument)) },
+};
 
 const live = document.getElementById("live");
 listen((name) => {
@@ -43,30 +42,13 @@ listen((name) => {
   if (name === "open") describeNode();
 });
 
-async function describeNode() {
-  const node = await get("/api/node").catch(() => null);
-  if (!node) return;
-  const facts = [
-    ["cri-shim", node.version],
-    ["containerd", node.containerd_version || "not known"],
-    ["front hop", withError(node.front_ms, node.front_error_ms), { ...ofFront(node.front_known),
-      how: `The median of the last requests. ${ofFront(node.front_known).how}` }],
-    ["null call", withError(node.null_hop_ms, node.null_hop_error_ms), measured("A call to containerd that does nothing (Version), after a second of quiet: the median of the last ones, on this node.")],
-    ["loop lag", brief(node.loop_lag_ms), measured("How much later than planned the daemon's event loop last came to a timer of its own.")],
-    ["pods", node.pods, measured("The daemon's own list.")],
-    ["containers", node.containers, measured("The daemon's own list.")],
-  ];
-  const list = h("dl", {}, ...facts.map(([name, value, source]) => h("div", {}, h("dt", {}, source ? term(source, name) : name), h("dd", {}, String(value)))));
-  document.getElementById("node").replaceChildren(list);
-}
-
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || sourceIsOpen() || !location.hash.startsWith("#/request/")) return;
-  location.hash = "#/requests";
+  if (event.key !== "Escape" || sourceIsOpen()) return;
+  const { view, query } = parsed();
+  if (view === "request") go(addressOf("requests", "", query));
 });
 
 initTheme(document.getElementById("theme"));
-window.addEventListener("hashchange", route);
-route();
+route(VIEWS, "requests");
 follow();
 setInterval(describeNode, 10_000);
