@@ -18,6 +18,7 @@ from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
 from cri_shim.images.store import ImageStore
 from cri_shim.kernel.cgroups import Hierarchies
+from cri_shim.ledger.known_names import KnownNames
 from cri_shim.ledger.ledger import Ledger, LedgerOff
 from cri_shim.lifecycle.direct_signals import DirectSignals
 from cri_shim.lifecycle.handlers import all_snapshotters
@@ -109,7 +110,10 @@ def wire(
     """
     loop = asyncio.get_running_loop()
     later = partial(loop.call_later, _FLUSHED_WITHIN)
-    ledger = Ledger(later, loop.call_soon) if config.ledger.enabled else LedgerOff()
+    sandboxes, containers = Index[Sandbox]("sandbox"), Index[Container]("container")
+    ledger = (
+        Ledger(later, loop.call_soon, KnownNames(sandboxes, containers).of) if config.ledger.enabled else LedgerOff()
+    )
     containerd = Containerd(
         config.containerd.address,
         namespace=config.containerd.namespace,
@@ -117,7 +121,6 @@ def wire(
         on_call=ledger.note_call if config.ledger.enabled else None,
     )
     readiness, locks = Readiness(), KeyedLocks()
-    sandboxes, containers = Index[Sandbox]("sandbox"), Index[Container]("container")
     sandbox_names, container_names = Names(), Names()
     pump = LogPump(kernel.tee)
     logs = ContainerLogs(

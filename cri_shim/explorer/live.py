@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.ledger.ledger import LedgerObserver
-from cri_shim.ledger.record_json import summary
+from cri_shim.ledger.record_json import names_json, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -72,7 +72,8 @@ class LiveFeed(LedgerObserver):
         self._ledger = ledger
         self._later = later
         self._watchers: set[Watcher] = set()
-        self._texts: list[bytes] = []
+        self._texts: list[bytes | Request] = []
+        """What is to be sent; a request that has arrived becomes text when it is sent, and then has its subject."""
 
     def __len__(self) -> int:
         return len(self._watchers)
@@ -95,7 +96,7 @@ class LiveFeed(LedgerObserver):
 
     def opened(self, request: Request) -> None:
         """Send ``start``."""
-        self._put("start", {"id": request.id, "method": request.method, "subject": dict(request.subject)})
+        self._add(request)
 
     def called(self, request: Request | None, method: str) -> None:
         """Send ``hop``, phase ``start``."""
@@ -123,7 +124,10 @@ class LiveFeed(LedgerObserver):
         self._put("settled", summary(request))
 
     def _put(self, name: str, data: dict[str, Any]) -> None:
-        self._texts.append(event(name, data))
+        self._add(event(name, data))
+
+    def _add(self, text: bytes | Request) -> None:
+        self._texts.append(text)
         if len(self._texts) >= QUEUED // 2:
             self._flush()
         elif len(self._texts) == 1:
@@ -132,9 +136,14 @@ class LiveFeed(LedgerObserver):
     def _flush(self) -> None:
         texts, self._texts = self._texts, []
         if texts:
-            piece = b"".join(texts)
+            piece = b"".join(text if isinstance(text, bytes) else self._started(text) for text in texts)
             for watcher in self._watchers:
                 watcher.offer(piece, len(texts))
+
+    def _started(self, request: Request) -> bytes:
+        names = names_json(self._ledger.name(request).names)
+        start = {"id": request.id, "method": request.method, "subject": dict(request.subject), **names}
+        return event("start", start)
 
 
 def event(name: str, data: Any) -> bytes:

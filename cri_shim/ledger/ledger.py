@@ -34,9 +34,10 @@ from cri_shim.timeline import current_request, inside
 from untrusted import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from containerd_client.hops import Hop
+    from cri_shim.ledger.known_names import ObjectNames
     from cri_shim.ledger.trace_context import TraceContext
 
 CAPACITY = 1000
@@ -89,15 +90,18 @@ class Ledger:
     """The active requests, and the requests that have ended.
 
     ``later`` runs a function a moment later, as an event loop can; without it records are aggregated at once. ``soon``
-    runs a function after everything that the event loop already has to run (``call_soon``).
+    runs a function after everything that the event loop already has to run (``call_soon``). ``names`` finds the names
+    for the subject of a request.
     """
 
     def __init__(
         self,
         later: Callable[[Callable[[], None]], object] | None = None,
         soon: Callable[..., object] | None = None,
+        names: Callable[[Mapping[str, str]], ObjectNames | None] = lambda _: None,
     ) -> None:
         self._soon = soon
+        self._names = names
         self.transport = TransportEstimate()
         """Estimates the transport of a hop where containerd's spans do not show it."""
         self.front = FrontEstimate()
@@ -182,7 +186,13 @@ class Ledger:
             self.lost += 1
             log.exception("ledger.record_lost", request=request.id, rpc=request.method)
 
+    def name(self, request: Request) -> Request:
+        """Look up the names of what a request is about; those that it has already stay if there are none now."""
+        request.names = self._names(request.subject) or request.names
+        return request
+
     def _keep(self, request: Request) -> None:
+        self.name(request)
         packed = self._packed[request.id] = PackedRequest(request)
         self._newest.append(packed)
         self._by_method[request.method].append(packed)
@@ -296,10 +306,16 @@ class Ledger:
         heaps: Iterable[list[Any]] = [self._slowest.get(method, [])] if method else self._slowest.values()
         return [packed for _, _, packed in sorted((entry for heap in heaps for entry in heap), reverse=True)]
 
+    def every(self) -> list[PackedRequest | Request]:
+        """Return all requests that the ledger has, active and slowest ones included, in the order of their ids."""
+        known: dict[int, PackedRequest | Request] = dict(self._packed)
+        known |= {request.id: self.name(request) for request in self.active_requests.values()}
+        return [known[number] for number in sorted(known)]
+
     def find(self, number: int) -> Request | None:
         """Return one request by its id, whether it is active or kept."""
         if (request := self.active_requests.get(number)) is not None:
-            return request
+            return self.name(request)
         packed = self._packed.get(number)
         return None if packed is None else packed.request()
 

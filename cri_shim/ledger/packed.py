@@ -41,12 +41,13 @@ _BILL = Struct("=" + "".join("i" if name.endswith("_count") else "d" for name in
 class PackedRequest:
     """The values that totals need and, on demand, the whole request."""
 
-    __slots__ = ("__weakref__", "_packed", "code", "id", "method")
+    __slots__ = ("__weakref__", "_packed", "code", "id", "method", "names")
 
     def __init__(self, request: Request) -> None:
         self.id = request.id
         self.method = request.method
         self.code = request.code
+        self.names = request.names
         self._packed = _pack(request)
 
     @property
@@ -69,7 +70,7 @@ class PackedRequest:
         request = Request(self.id, self.method, api, None if trace is None else TraceContext(*trace))
         request.ended = True
         request.started, request.started_at = started, started_at
-        request.subject = subject
+        request.subject, request.names = subject, self.names
         request.code, request.error = self.code, error
         request.bill = self.bill
         request.server_spans = spans
@@ -80,6 +81,11 @@ class PackedRequest:
         request.stages = [Stretch(*row) for row in stages]
         request.waits = [Stretch(*row) for row in waits]
         return request
+
+
+def unpacked(request: PackedRequest | Request) -> Request:
+    """Return the request itself, whether it is packed or not."""
+    return request.request() if isinstance(request, PackedRequest) else request
 
 
 def _pack(request: Request) -> bytes:

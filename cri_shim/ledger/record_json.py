@@ -19,6 +19,7 @@ from cri_shim.timeline import OUTSIDE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cri_shim.ledger.known_names import ObjectNames
     from cri_shim.ledger.request import Request
     from cri_shim.timeline import Stretch
 
@@ -31,6 +32,7 @@ def summary(request: Request) -> dict[str, Any]:
         "method": request.method,
         "api": request.api,
         "subject": dict(request.subject),
+        **names_json(request.names),
         "started_at": round(request.started_at, 6),
         "code": request.code,
         "error": request.error,
@@ -103,6 +105,16 @@ def bill_json(request: Request, *, wall_so_far: float | None = None) -> dict[str
 def ms(seconds: float) -> float:
     """Return seconds as milliseconds with three decimals."""
     return round(seconds * 1000, 3)
+
+
+def names_json(names: ObjectNames | None) -> dict[str, Any]:
+    """Return ``pod`` and ``container``; null if the request is not about one, or about one that is not known."""
+    if names is None:
+        return {"pod": None, "container": None}
+    pod = {"id": names.pod_id, "namespace": names.namespace, "name": names.pod}
+    if not (names.container_id or names.container):
+        return {"pod": pod, "container": None}
+    return {"pod": pod, "container": {"id": names.container_id, "name": names.container, "image": names.image}}
 
 
 def _hop(request: Request, number: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cri_shim.ledger.bill import FrontKnown
+    from cri_shim.ledger.known_names import ObjectNames
     from cri_shim.ledger.trace_context import TraceContext
     from cri_shim.ledger.transport.estimate import Estimate
     from cri_shim.ledger.transport.transport_estimate import Charge
@@ -36,6 +37,8 @@ class Request(Timeline, eq=False):
     started: float = field(default_factory=time.perf_counter)
     started_at: float = field(default_factory=time.time)
     subject: Mapping[str, str] = field(default_factory=dict)
+    names: ObjectNames | None = None
+    """The names of the pod and container that it is about; looked up when it is kept, or when a view reads it."""
     hops: list[Hop] = field(default_factory=list)
     helpers: list[Helper] = field(default_factory=list)
     in_flight: dict[tuple[str, float], str] = field(default_factory=dict)

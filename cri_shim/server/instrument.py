@@ -38,6 +38,7 @@ from cri_shim.server.current import Current
 from cri_shim.server.request_check import request_check
 from cri_shim.server.unexpected import in_words
 from cri_shim.server.v1alpha2 import V1ALPHA2, v1alpha2_name
+from cri_shim.state.names import sandbox_name
 from cri_shim.status_text import status_text
 from cri_shim.timeline import current_request, note_stage, note_wait
 from untrusted import escaped
@@ -138,6 +139,7 @@ class _Instrumented:
         self._check = request_check(method.input_type).check
         self._always = method.name in _ANSWERED_BEFORE_READY
         self._read = rpc.kind is Kind.READ
+        self._pulls = method.name == "PullImage"
         self._has_subject = not _SUBJECT_FIELDS.isdisjoint(method.input_type.fields_by_name)
 
     @property
@@ -200,6 +202,8 @@ class _Instrumented:
             note_stage("parse", request.started, least=_WORTH_A_STAGE)
             if self._has_subject:
                 request.subject = _subject(message)
+            if self._pulls:
+                request.subject = {**request.subject, **_pod_of_pull(service, message)}
             if not self._always:
                 service.readiness.require()
             self._check(message, data)
@@ -328,7 +332,16 @@ def _subject(message: Any) -> dict[str, str]:
     metadata = getattr(config, "metadata", None)
     if metadata is not None and metadata.name:
         attributes["name"] = escaped(metadata.name)
+        if namespace := getattr(metadata, "namespace", None):  # a pod's; a container has its pod's
+            attributes["namespace"] = escaped(namespace)
     image = getattr(message, "image", None)
     if image is not None and getattr(image, "image", None):
         attributes["image"] = escaped(image.image)
     return attributes
+
+
+def _pod_of_pull(service: Service, message: Any) -> dict[str, str]:
+    """Return the id of the pod that an image is pulled for, if the request says so, as that of a kubelet does."""
+    metadata = message.sandbox_config.metadata
+    sandbox_id = service.sandbox_names.holder(sandbox_name(metadata)) if metadata.name else None
+    return {} if sandbox_id is None else {"sandbox_id": sandbox_id}
