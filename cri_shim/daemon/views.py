@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.daemon.about_node import about_node
+from cri_shim.daemon.about_pods import about_pods
 from cri_shim.daemon.gauges import gauges
 from cri_shim.daemon.trace_views import TraceViews, senders
 from cri_shim.explorer.http_server import HttpListener
@@ -48,6 +49,7 @@ def open_views(
         metrics=MetricsPage(counts, gauges(service, wired.pump, lag, reloads)).page,
         node=about_node(service, lag),
         take_spans=take_spans,
+        pods=about_pods(service.sandboxes, service.containers),
         reads=frozenset(name for name, rpc in RPCS.items() if rpc.kind is Kind.READ),
     )
     listener = HttpListener(service.config.http.address, service.paths.state, sources, service.facts.note_http)

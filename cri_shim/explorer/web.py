@@ -21,8 +21,12 @@ from aiohttp import web
 
 from cri_shim.explorer.calibration_json import calibration
 from cri_shim.explorer.live import MOST_WATCHERS, LiveFeed
+from cri_shim.explorer.pod_history import neighbours_json
+from cri_shim.explorer.pod_routes import PodRoutes
+from cri_shim.explorer.query import number, search_words
+from cri_shim.explorer.search import matching
 from cri_shim.http_limits import LOGGER, PATIENCE, ConnectionLimits
-from cri_shim.ledger.packed import PackedRequest
+from cri_shim.ledger.packed import unpacked
 from cri_shim.ledger.record_json import record, summary
 from cri_shim.ledger.totals import totals
 from cri_shim.ledger.typical import typical
@@ -32,14 +36,16 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from cri_shim.explorer.web_sources import WebSources
+    from cri_shim.ledger.packed import PackedRequest
     from cri_shim.ledger.request import Request
 
+OFFERS = ("names", "pods", "search")
+"""What this daemon answers and an earlier one did not; a page of a later release asks for no more than that."""
 _KEEPALIVE_SECONDS = 15.0
 _MOST_SHOWN = 2000
 _LARGEST_EXPORT = 4 << 20
 _EXPORTS_WAITING = 4
 _MOST_CONNECTIONS = 128
-_LARGEST_NUMBER_DIGITS = 18
 _STALLED_SECONDS = 30.0
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
@@ -75,6 +81,7 @@ class Site:
                 web.get("/api/methods", self._methods),
                 web.get("/api/node", self._node),
                 web.get("/api/calibration", self._calibration),
+                *PodRoutes(sources).routes(),
                 web.get("/api/live", self._live, allow_head=False),  # a HEAD would hold a place and get a body
             ]
         )
@@ -161,34 +168,37 @@ class Site:
     async def _requests(self, request: web.Request) -> web.Response:
         method, slowest = request.query.get("method", ""), request.query.get("slowest") == "1"
         reads = request.query.get("reads") != "0"
-        limit = min(_number("limit", request.query.get("limit", "100")), _MOST_SHOWN)
+        limit = min(number("limit", request.query.get("limit", "100")), _MOST_SHOWN)
+        search = search_words(request.query.get("search", ""))
         ledger = self._sources.ledger
         if slowest:
             requests: list[Request | PackedRequest] = [*ledger.slowest(method)]
         else:
             # Running requests are included, so that a client that connects during a long one sees it.
-            ended = ledger.remembered(method) if method or not reads else ledger.newest()
-            requests = [*ended, *(one for one in ledger.active_requests.values() if method in {"", one.method})]
+            ended = ledger.remembered(method) if method or search or not reads else ledger.newest()
+            active = (ledger.name(one) for one in ledger.active_requests.values() if method in {"", one.method})
+            requests = [*ended, *active]
             requests.sort(key=lambda one: one.id, reverse=True)
-            if not reads:
-                requests = [one for one in requests if one.method not in self._sources.reads]
-        unpacked = (one.request() if isinstance(one, PackedRequest) else one for one in requests[:limit])
-        return web.json_response({"requests": [summary(one) for one in unpacked]})
+        if not reads:
+            requests = [one for one in requests if one.method not in self._sources.reads]
+        shown = await matching(requests, search, limit)
+        return web.json_response({"requests": [summary(unpacked(one)) for one in shown]})
 
     async def _request(self, request: web.Request) -> web.Response:
         ledger = self._sources.ledger
-        stored = ledger.find(_number("the id of a request", request.match_info["id"]))
+        stored = ledger.find(number("the id of a request", request.match_info["id"]))
         if stored is None:
             raise web.HTTPNotFound(text="this request is not remembered\n")
-        others = (packed for packed in ledger.newest_of(stored.method) if packed.id != stored.id)
-        shape = typical([packed.request() for packed in others])
-        return web.json_response(record(stored) | {"typical": shape})
+        alike = ledger.newest_of(stored.method) if request.query.get("typical") != "0" else []
+        shape = typical([packed.request() for packed in alike if packed.id != stored.id])
+        beside = neighbours_json(stored, ledger.every(), self._sources.reads)
+        return web.json_response(record(stored) | {"typical": shape, "neighbours": beside})
 
     async def _methods(self, _request: web.Request) -> web.Response:
         return web.json_response({"methods": totals(self._sources.ledger.remembered())})
 
     async def _node(self, _request: web.Request) -> web.Response:
-        return web.json_response(dict(self._sources.node()))
+        return web.json_response(dict(self._sources.node()) | {"offers": OFFERS})
 
     async def _calibration(self, _request: web.Request) -> web.Response:
         return web.json_response(calibration(self._sources.ledger.transport, self._sources.ledger.front))
@@ -278,13 +288,3 @@ def _is_ours(host: str, bound_to: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _number(what: str, text: str) -> int:
-    """Parse a number in a path or a query.
-
-    Only ASCII digits are allowed, and no number here has more digits than this.
-    """
-    if not (text.isascii() and text.isdigit() and len(text) <= _LARGEST_NUMBER_DIGITS):
-        raise web.HTTPBadRequest(text=f"{what} is a number of at most {_LARGEST_NUMBER_DIGITS} digits\n")
-    return int(text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from cri_shim.ledger.ledger import Ledger
 
@@ -24,3 +24,5 @@ class WebSources(Struct, frozen=True):
     """Takes an OTLP export (body, content type) of containerd's own spans; None if spans are not wanted."""
     reads: frozenset[str] = frozenset()
     """Methods that only read, which a client can leave out of a list."""
+    pods: Callable[[], Iterable[Mapping[str, Any]]] = tuple
+    """Returns the pods that exist, each in the form that docs/ledger.md gives to a POD, without totals."""

@@ -52,10 +52,10 @@ async def test_a_unix_socket_is_for_root_and_its_group(on_socket, tmp_path: Path
     listener, path = on_socket
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
     assert (tmp_path / ADDRESS_FILE).read_text() == f"unix://{path}\n"
-    assert b'{"pods": 0}' in await over_unix(path)
-    assert b'{"pods": 0}' in await over_unix(path, "any.example")
+    assert b'"pods": 0' in await over_unix(path)
+    assert b'"pods": 0' in await over_unix(path, "any.example")
     for address in (f"unix://{path}", str(path)):
-        assert await asyncio.to_thread(Explorer(address).get, "/api/node") == {"pods": 0}
+        assert (await asyncio.to_thread(Explorer(address).get, "/api/node"))["pods"] == 0
     await listener.stop()
     assert not path.exists()
 
@@ -73,7 +73,7 @@ async def test_a_deleted_unix_socket_is_made_again(on_socket, monkeypatch, asked
         async with asyncio.timeout(PATIENCE):
             while not path.exists():
                 await asyncio.sleep(0.01)
-        assert b'{"pods": 0}' in await over_unix(path)
+        assert b'"pods": 0' in await over_unix(path)
     watching.cancel()
 
 
@@ -90,7 +90,7 @@ async def test_a_socket_that_was_left_behind_is_replaced_and_a_living_one_is_not
     second.bind()
     assert (second.address, first.address) == ("", f"unix://{path}")
     await second.stop()
-    assert b'{"pods": 0}' in await over_unix(path)
+    assert b'"pods": 0' in await over_unix(path)
     await first.stop()
     path.write_text("precious")
     third = HttpListener(f"unix://{path}", tmp_path, sources)

@@ -1,0 +1,122 @@
+"""Return pods as JSON: those that exist, and those that only the ledger remembers.
+
+docs/ledger.md documents the shapes; names may be added, never changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.explorer.pod_history import by_pod
+from cri_shim.ledger.packed import unpacked
+from cri_shim.ledger.record_json import ms, summary
+from untrusted import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from cri_shim.explorer.pod_history import AnyRequest, Key
+    from cri_shim.ledger.known_names import Life, ObjectNames
+    from cri_shim.state.containers import Status
+
+_START = "RunPodSandbox"
+_END = "RemovePodSandbox"
+
+
+def pod_list(
+    existing: Iterable[Mapping[str, Any]], requests: Iterable[AnyRequest], reads: Collection[str]
+) -> list[dict[str, Any]]:
+    """Return every pod, newest first: ``existing`` ones, and those that ``requests`` are about."""
+    history = by_pod(requests)
+    present = [pod_json(pod, history.pop((str(pod["id"]), "", ""), ()), reads) for pod in existing]
+    remembered = [pod_json(_remembered(key, of), of, reads) for key, of in history.items()]
+    return sorted([*present, *remembered], key=lambda pod: pod["created_at"] or pod["first_at"] or 0.0, reverse=True)
+
+
+def pod_json(pod: Mapping[str, Any], requests: Sequence[AnyRequest], reads: Collection[str]) -> dict[str, Any]:
+    """Return one pod with totals over its ``requests`` that changed something."""
+    changes = [one for one in requests if one.method not in reads]
+    bills = [one.bill for one in changes]
+    return {
+        **pod,
+        "containers": [*pod["containers"], *_removed_containers(pod["containers"], requests)],
+        "first_at": round(unpacked(requests[0]).started_at, 6) if requests else None,
+        "last_at": round(unpacked(requests[-1]).started_at, 6) if requests else None,
+        "request_count": len(changes),
+        "read_count": len(requests) - len(changes),
+        "error_count": sum(one.code not in {"OK", ""} for one in changes),
+        "wall_ms": ms(sum(bill.wall for bill in bills)),
+        "price_ms": ms(sum(bill.price for bill in bills)),
+        "price_error_ms": ms(sum(bill.price_error for bill in bills)),
+    }
+
+
+def one_pod(
+    key: str, existing: Iterable[Mapping[str, Any]], requests: Iterable[AnyRequest], reads: Collection[str]
+) -> list[dict[str, Any]]:
+    """Return the pods whose id begins with ``key``, or the one with just that id, each with its requests."""
+    present = {str(pod["id"]): pod for pod in existing}
+    history = {pod_id: of for (pod_id, _, _), of in by_pod(requests).items() if pod_id}
+    every = {*present, *history}
+    matching = [key] if key in every else sorted(id_ for id_ in every if id_.startswith(key))
+    return [
+        pod_json(present.get(id_) or _remembered((id_, "", ""), history[id_]), history.get(id_, ()), reads)
+        | {"requests": [summary(unpacked(one)) for one in history.get(id_, ())]}
+        for id_ in matching
+    ]
+
+
+def _remembered(key: Key, requests: Sequence[AnyRequest]) -> dict[str, Any]:
+    """Return what the ledger knows of a pod that does not exist: removed, never made, or being made."""
+    names = requests[-1].names
+    assert names is not None  # noqa: S101 - else they would not be grouped
+    start = next((round(unpacked(one).started_at, 6) for one in requests if one.method == _START), None)
+    pod = next((one.names for one in reversed(requests) if one.names is not None and not one.names.container_id), names)
+    end = next((unpacked(one) for one in reversed(requests) if one.method == _END and one.code == "OK"), None)
+    starting = any(one.method == _START and not one.code for one in requests)
+    return {
+        "id": key[0],
+        "namespace": names.namespace,
+        "name": names.pod,
+        "uid": "",
+        "attempt": None,
+        "state": "removed" if key[0] else "starting" if starting else "failed",
+        "reason": "",
+        "created_at": seconds(pod.life.created_at) or start,
+        "removed_at": None if end is None else round(end.started_at + end.bill.wall, 6),
+        "handler": "",
+        "ips": [],
+        "containers": [],
+        "last_request": requests[-1].id,
+    }
+
+
+def _removed_containers(existing: Iterable[Mapping[str, Any]], requests: Iterable[AnyRequest]) -> list[dict[str, Any]]:
+    """Return the containers that only the requests remember."""
+    present = {one["id"] for one in existing}
+    known = {one.names.container_id: one.names for one in requests if one.names is not None and one.names.container_id}
+    return [_removed(names) for id_, names in known.items() if id_ not in present]
+
+
+def _removed(names: ObjectNames) -> dict[str, Any]:
+    return container_json(names.container_id, names.container, names.image, "removed", names.life)
+
+
+def container_json(id_: str, name: str, image: str, state: str, life: Life | Status) -> dict[str, Any]:
+    """Return one container of a pod; times are seconds since 1970, null if not known."""
+    return {
+        "id": id_,
+        "name": name,
+        "image": image,
+        "state": state,
+        "created_at": seconds(life.created_at),
+        "started_at": seconds(life.started_at),
+        "finished_at": seconds(life.finished_at),
+        "exit_code": life.exit_code if life.finished_at else None,
+        "reason": escaped(life.reason),
+    }
+
+
+def seconds(nanoseconds: int) -> float | None:
+    """Return nanoseconds since 1970 as seconds; null for a moment that has not come."""
+    return round(nanoseconds / 1e9, 6) if nanoseconds else None
