@@ -4,8 +4,20 @@
 export async function get(path, parameters = {}) {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ""));
   const response = await fetch(`${path}${query.size ? `?${query}` : ""}`);
-  if (!response.ok) throw new Error((await response.text()).trim() || `${path}: ${response.status}`);
+  if (!response.ok) throw Object.assign(new Error((await response.text()).trim() || `${path}: ${response.status}`), { status: response.status });
   return response.json();
+}
+
+let offered = null;
+
+/** Whether the daemon answers what a release before this page's did not: `names`, `pods`, `search`. */
+export async function offers(what) {
+  offered ??= get("/api/node").then(({ offers: all = [] }) => all);
+  const all = await offered.catch(() => {
+    offered = null;
+    return [];
+  });
+  return all.includes(what);
 }
 
 const EVENTS = ["start", "hop", "helper", "end", "settled", "lost"];
@@ -23,7 +35,10 @@ function dispatch(name, data) {
 /** Follow the live events; the browser reconnects when the daemon is back. */
 export function follow() {
   const source = new EventSource("/api/live");
-  source.onopen = () => dispatch("open", null);
+  source.onopen = () => {
+    offered = null; // it may be another release than before
+    dispatch("open", null);
+  };
   source.onerror = () => {
     dispatch("away", null);
     // The browser does not retry a connection that was refused outright.

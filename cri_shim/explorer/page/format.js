@@ -31,15 +31,23 @@ export function clock(unixSeconds) {
   return at.toLocaleTimeString([], { hour12: false }) + `.${String(at.getMilliseconds()).padStart(3, "0")}`;
 }
 
+/** Date and time, with the zone. */
+export function dated(unixSeconds) {
+  return new Date(unixSeconds * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "long", hour12: false });
+}
+
+/** A length of time at a glance, from microseconds to days. */
+export function span(ms) {
+  if (ms < 60_000) return brief(ms);
+  const minutes = ms / 60_000;
+  if (minutes < 60) return `${Math.floor(minutes)} min ${Math.round((minutes % 1) * 60)} s`;
+  const hours = minutes / 60;
+  return hours < 48 ? `${Math.floor(hours)} h ${Math.round((hours % 1) * 60)} min` : `${Math.floor(hours / 24)} days ${Math.round(hours % 24)} h`;
+}
+
 /** `containerd.services.tasks.v1.Tasks/Create` → `Tasks/Create`. */
 export function hopName(method) {
   return method.slice(method.lastIndexOf(".", method.indexOf("/")) + 1);
-}
-
-/** The subject of a request: the pod's or container's name, the image, or the beginning of an id. */
-export function about(subject) {
-  const id = subject.container_id || subject.sandbox_id;
-  return subject.name || subject.image || (id ? id.slice(0, 12) : "");
 }
 
 /** Whether a request only reads; any other changes something or waits for something. */

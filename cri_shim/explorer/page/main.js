@@ -4,31 +4,40 @@ import { addressOf, go, parsed } from "./address.js";
 import { follow, listen } from "./api.js";
 import { showArchitecture } from "./architecture.js";
 import { showMethods } from "./methods.js";
+import { initKeys } from "./keys.js";
 import { describeNode } from "./node.js";
+import { moveInPod, showPod } from "./pod.js";
+import { moveInPods, searchPods, showPods } from "./pods.js";
 import { closeRequest, openRequest } from "./request.js";
-import { showRequests } from "./request_list.js";
+import { moveInRequests, requestAddress, searchRequests, showRequests } from "./request_list.js";
 import { route } from "./router.js";
-import { sourceIsOpen } from "./sources.js";
 import { initTheme } from "./theme.js";
 
-// By the first word of the address: the section that is filled, the title of the tab, and the function that shows the view.
-// It gets the address: #/request/1024?method=StopContainer → { view: "request", argument: "1024", query }.
+let opened = -1; // the id of the shown request; 0: none is open
+
+function showRequest(id, query) {
+  showRequests(id, query);
+  if (id === opened) return; // only the filters of the list have changed
+  opened = id;
+  if (id) openRequest(id);
+  else closeRequest();
+}
+
+// By the first word of the address: the section that is filled, the title of the tab, the function that shows the view, and what
+// the keys do in it. The functions get the address: #/request/1024?method=StopContainer → { view, argument: "1024", query }.
 const VIEWS = {
-  requests: {
-    section: "requests",
-    show: ({ query }) => {
-      showRequests(0, query);
-      closeRequest();
-    },
-  },
+  requests: { section: "requests", show: ({ query }) => showRequest(0, query), move: moveInRequests, search: searchRequests },
   request: {
     section: "requests",
     title: ({ argument }) => `Request ${argument}`,
-    show: ({ argument, query }) => {
-      showRequests(Number(argument), query);
-      openRequest(Number(argument));
-    },
+    show: ({ argument, query }) => showRequest(Number(argument), query),
+    move: moveInRequests,
+    search: searchRequests,
+    back: () => go(requestAddress("", { row: parsed().argument })),
   },
+  pods: { section: "pods", title: () => "Pods", show: ({ query }) => showPods(query), move: moveInPods, search: searchPods },
+  pod: { section: "pod", nav: "pods", title: () => "Pod", show: ({ argument, query }) => showPod(argument, query), move: moveInPod, search: searchPods,
+    back: () => go(addressOf("pods", "", { row: parsed().argument })) },
   methods: { section: "methods", title: () => "Methods", show: () => showMethods() },
   // #/architecture/1024 plays that request
   architecture: { section: "architecture", title: () => "Architecture", show: ({ argument }) => showArchitecture(Number(argument)) },
@@ -42,13 +51,7 @@ listen((name) => {
   if (name === "open") describeNode();
 });
 
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || sourceIsOpen()) return;
-  const { view, query } = parsed();
-  if (view === "request") go(addressOf("requests", "", query));
-});
-
 initTheme(document.getElementById("theme"));
-route(VIEWS, "requests");
+initKeys(route(VIEWS, "requests"), document.getElementById("keys-help"));
 follow();
 setInterval(describeNode, 10_000);

@@ -1,49 +1,101 @@
 // The list of requests, newest first, as they come in. Rows are kept as elements, so that focus stays where it is.
 
-import { get, listen } from "./api.js";
+import { addressOf, go, parsed } from "./address.js";
+import { get, listen, offers } from "./api.js";
 import { bar } from "./bill.js";
 import { h } from "./dom.js";
-import { about, brief, clock, isRead } from "./format.js";
+import { brief, clock, isRead } from "./format.js";
+import { idsOf, nameOf } from "./names.js";
+import { requestHas, wordsOf } from "./search.js";
 
 const MOST = 250;
+const MOST_ASKED = 2000;
+const TYPED = 200; // milliseconds of quiet after which what was typed is searched for
 
 const rows = document.getElementById("rows");
 const methodFilter = document.getElementById("method");
 const readsFilter = document.getElementById("reads");
 const slowestFilter = document.getElementById("slowest");
+const searchField = document.getElementById("search");
+const empty = document.getElementById("empty");
 
 const requests = new Map(); // by id
 const elements = new Map(); // by id
 let chosen = 0;
+let words = [];
+let focusWanted = 0; // the row that the address names and that has not been drawn yet
+let loaded = ""; // the filters that were loaded
 let waiting = false;
 let loading = 0;
+let typed = 0; // the timer of a search that is being typed
 
-/** Show the list with request `id` chosen; `query` may name a method. */
+/** Show the list with request `id` chosen. `query`: `method`, `reads`, `slowest`, `search`, and `row`, which has the focus. */
 export function showRequests(id, query) {
   chosen = id;
-  const method = query.get("method");
-  if (method !== null && method !== methodFilter.value) {
-    offer(method);
-    methodFilter.value = method;
-    if (isRead(method)) readsFilter.checked = true;
-    load();
-  }
+  const method = query.get("method") ?? "";
+  if (method) offer(method);
+  methodFilter.value = method;
+  slowestFilter.checked = query.has("slowest");
+  readsFilter.checked = query.has("reads") || isRead(method);
+  const search = query.get("search") ?? "";
+  words = wordsOf(search);
+  if (!typed && wordsOf(searchField.value).join(" ") !== words.join(" ")) searchField.value = search;
+  const row = Number(query.get("row"));
+  focusWanted = row && !id && row !== focusedRow() ? row : 0;
+  const wished = filters();
+  if (loaded !== wished) load(wished);
   draw();
 }
 
-async function load() {
+/** The address of the list or of a request in it, with the present filters. */
+export function requestAddress(id = "", more = {}) {
+  const query = { method: methodFilter.value, reads: readsFilter.checked && !isRead(methodFilter.value) ? "1" : "",
+    slowest: slowestFilter.checked ? "1" : "", search: searchField.value.trim(), ...more };
+  return addressOf(id ? "request" : "requests", id, query);
+}
+
+/** Go `by` rows down; while a request is open, open the one in that row. */
+export function moveInRequests(by) {
+  const links = [...rows.querySelectorAll("a")];
+  const at = links.findIndex((link) => link === document.activeElement);
+  const from = at >= 0 ? at : links.findIndex((link) => link.ariaCurrent);
+  const link = links[Math.max(0, Math.min(links.length - 1, from < 0 ? 0 : from + by))];
+  if (!link) return;
+  if (link.offsetParent) link.focus(); // on a narrow screen the list is hidden beside an open request
+  if (chosen) go(link.getAttribute("href"), { replace: true });
+}
+
+/** Give the search the focus. */
+export function searchRequests() {
+  if (!searchField.offsetParent) go(addressOf("requests"));
+  requestAnimationFrame(() => setTimeout(() => searchField.select()));
+}
+
+function filters() {
+  return JSON.stringify([methodFilter.value, slowestFilter.checked, words.length > 0 && readsFilter.checked, words]);
+}
+
+async function load(wished = filters()) {
+  loaded = wished;
   const number = (loading += 1);
   const slowest = slowestFilter.checked;
-  const answers = await Promise.all([
-    get("/api/requests", { method: methodFilter.value, limit: slowest ? 2000 : 200, slowest: slowest ? "1" : "" }),
-    // Lists and Status fill the first answer, so requests that change something are fetched separately.
-    slowest || methodFilter.value ? { requests: [] } : get("/api/requests", { limit: 200, reads: "0" }),
-    get("/api/methods"),
-  ]).catch(() => null);
-  if (!answers || number !== loading) return;
+  const search = words.join(" ");
+  const method = methodFilter.value;
+  const asked = search
+    ? [get("/api/requests", { method, search, slowest: slowest ? "1" : "", reads: readsFilter.checked ? "" : "0",
+      limit: (await offers("search")) ? MOST : MOST_ASKED })]
+    : [get("/api/requests", { method, limit: slowest ? MOST_ASKED : 200, slowest: slowest ? "1" : "" }),
+      // Lists and Status fill the first answer, so requests that change something are fetched separately.
+      slowest || method ? { requests: [] } : get("/api/requests", { limit: 200, reads: "0" })];
+  const answers = await Promise.all([get("/api/methods"), ...asked]).catch(() => null);
+  if (number !== loading) return;
+  if (!answers) {
+    loaded = ""; // asked again as soon as the daemon is back
+    return;
+  }
   requests.clear();
-  for (const one of [...answers[0].requests, ...answers[1].requests]) requests.set(one.id, one);
-  for (const { method } of answers[2].methods) offer(method);
+  for (const { method: name } of answers[0].methods) offer(name);
+  for (const one of answers.slice(1).flatMap((answer) => answer.requests)) requests.set(one.id, one);
   draw();
 }
 
@@ -54,8 +106,9 @@ function offer(method) {
 }
 
 function wanted(request) {
-  if (methodFilter.value) return request.method === methodFilter.value;
-  return readsFilter.checked || !isRead(request.method) || request.id === chosen;
+  if (methodFilter.value && request.method !== methodFilter.value) return false;
+  if (!readsFilter.checked && isRead(request.method) && request.id !== chosen) return false;
+  return !words.length || requestHas(request, words);
 }
 
 function ordered() {
@@ -81,17 +134,22 @@ function draw() {
     if (element === before) before = before.nextSibling;
     else rows.insertBefore(element, before);
   }
-  document.getElementById("empty").hidden = list.length > 0;
+  drawEmpty(list.length === 0);
   roving();
+  if (focusWanted && elements.has(focusWanted)) {
+    elements.get(focusWanted).firstChild.focus();
+    focusWanted = 0;
+  }
 }
 
 function rowOf(request) {
   let element = elements.get(request.id);
   if (!element) {
-    element = h("li", { "data-id": request.id }, h("a", { href: `#/request/${request.id}`, tabindex: "-1" }));
+    element = h("li", { "data-id": request.id }, h("a", { tabindex: "-1" }));
     elements.set(request.id, element);
   }
   const link = element.firstChild;
+  link.setAttribute("href", requestAddress(request.id));
   if (element.drawn !== request) {
     element.drawn = request;
     const outcome = request.running ? "running" : request.code === "OK" ? "ok" : "bad";
@@ -99,7 +157,7 @@ function rowOf(request) {
     link.replaceChildren(
       h("span", { class: "method" }, request.method),
       h("span", { class: "wall" }, request.running ? "running" : brief(request.bill.wall_ms)),
-      h("span", { class: "about" }, about(request.subject)),
+      h("span", { class: "about", title: idsOf(request) || null }, nameOf(request)),
       h("span", { class: "when" }, outcome === "bad" ? request.code : [...costs(request), clock(request.started_at)].join(" · ")),
       request.running ? h("div", { class: "bar going" }) : bar(request.bill),
     );
@@ -116,6 +174,21 @@ function costs({ running, hop_count: hops, bill }) {
   return [...(hops ? [`${hops} hops`] : []), `price ${more ? "≥" : "~"}${brief(bill.price_ms)}`];
 }
 
+// An empty list says why it is empty, and how to see more.
+function drawEmpty(isEmpty) {
+  empty.hidden = !isEmpty;
+  if (!isEmpty) return;
+  const ways = [
+    words.length && ["Clear the search", { search: "" }],
+    methodFilter.value && ["All methods", { method: "" }],
+    !readsFilter.checked && ["Show reads too", { reads: "1" }],
+  ].filter(Boolean);
+  const narrowed = words.length > 0 || methodFilter.value !== "" || slowestFilter.checked;
+  empty.replaceChildren(narrowed
+    ? h("span", {}, "No remembered request matches. ", ...ways.flatMap(([label, change]) => [h("a", { href: requestAddress("", change) }, label), " "]))
+    : h("span", {}, "No request yet. Send one: ", h("code", {}, "crictl pods"), ", or start a pod."));
+}
+
 // Only one row is in the tab order: the one with the focus, or the chosen one, or the first.
 function roving() {
   const links = [...rows.querySelectorAll("a")];
@@ -123,7 +196,15 @@ function roving() {
   for (const link of links) link.tabIndex = link === current ? 0 : -1;
 }
 
-rows.addEventListener("focusin", roving);
+function focusedRow() {
+  return Number(document.activeElement?.closest?.("#rows li")?.dataset.id ?? 0);
+}
+
+rows.addEventListener("focusin", () => {
+  roving();
+  // The row with the focus is in the address, so that reload and Back come to it again.
+  if (parsed().view !== "request") history.replaceState(null, "", requestAddress("", { row: focusedRow() }));
+});
 rows.addEventListener("keydown", (event) => {
   const links = [...rows.querySelectorAll("a")];
   const at = links.indexOf(document.activeElement);
@@ -133,9 +214,18 @@ rows.addEventListener("keydown", (event) => {
   links[Math.max(0, Math.min(links.length - 1, to))].focus();
 });
 
-for (const control of [methodFilter, slowestFilter]) control.addEventListener("change", load);
-readsFilter.addEventListener("change", draw);
+// What the reader chooses goes into the address, and from there into the list.
+for (const control of [methodFilter, slowestFilter, readsFilter]) control.addEventListener("change", () => go(requestAddress(chosen || "")));
 document.getElementById("filters").addEventListener("submit", (event) => event.preventDefault());
+
+// The first character of a search makes an entry for Back, the others replace it.
+searchField.addEventListener("input", () => {
+  clearTimeout(typed);
+  typed = setTimeout(() => {
+    typed = 0;
+    go(requestAddress(chosen || ""), { replace: parsed().query.has("search") });
+  }, TYPED);
+});
 
 listen((name, data) => {
   if (name === "open" || name === "lost") load();
@@ -161,9 +251,3 @@ function forget() {
     if ((counts[isRead(request.method)] += 1) > MOST) requests.delete(request.id);
   }
 }
-
-// After a return from a request, the list has the focus where it was left.
-window.addEventListener("hashchange", (event) => {
-  const left = /#\/request\/(\d+)$/.exec(event.oldURL);
-  if (left && location.hash.startsWith("#/requests")) elements.get(Number(left[1]))?.firstChild.focus();
-});

@@ -1,0 +1,178 @@
+// One pod, from RunPodSandbox to RemovePodSandbox: its facts, its timeline, and its requests as a table.
+
+import { addressOf, go, parsed } from "./address.js";
+import { get, listen } from "./api.js";
+import { h } from "./dom.js";
+import { brief, clock, dated, span } from "./format.js";
+import { podName } from "./names.js";
+import { axisOf, burstsOf } from "./pod_axis.js";
+import { burstList } from "./pod_bursts.js";
+import { lanesOf, originOf, timed } from "./pod_lanes.js";
+import { fetchPod } from "./pod_source.js";
+import { requestTable } from "./pod_table.js";
+import { momentsOf, timeline } from "./pod_timeline.js";
+import { mark, measured, ofPrice } from "./sources.js";
+import { setTitle } from "./router.js";
+
+const place = document.getElementById("pod");
+const MOST_DETAILED = 40; // requests in view whose hops are drawn
+const MOST_BURSTS = 24; // bursts that are drawn at once
+const SOON = 300; // milliseconds after an event about the pod
+const RUNNING = 1000; // milliseconds after which a request that runs is drawn longer
+
+let shown = ""; // the id in the address
+let pod = null;
+let records = new Map(); // details of ended requests, by id
+let drawing = 0;
+let timer = 0;
+
+/** Show the pod `id`. `query`: `from` and `to` (milliseconds on its time), `open` (requests with a row for each hop), `reads`, `scale`. */
+export async function showPod(id, query) {
+  const number = (drawing += 1);
+  if (shown !== id) {
+    shown = id;
+    pod = null;
+    records = new Map();
+    place.replaceChildren(back(), h("p", { class: "hint" }, `Pod ${id.slice(0, 12)} …`));
+  }
+  try {
+    if (!pod || query === null) pod = await fetchPod(id);
+    if (number !== drawing) return;
+    const view = viewOf(query ?? parsed().query);
+    await fetchRecords(view.detailed);
+    if (number !== drawing) return;
+    draw(view);
+    if (view.requests.some((one) => one.running)) again(RUNNING);
+  } catch (error) {
+    if (number !== drawing || (pod && !error.status)) return; // while the daemon is away, what was drawn stays
+    pod = null;
+    place.replaceChildren(back(), h("h2", {}, `Pod ${id.slice(0, 12)}`), h("p", { class: "error" }, error.message),
+      h("p", { class: "hint" }, "The ledger remembers the newest requests; when it has forgotten those of a removed pod, the pod is gone from here."));
+  }
+}
+
+/** Go `by` rows down in the table of requests. */
+export function moveInPod(by) {
+  const links = [...place.querySelectorAll(".pod-requests th a")];
+  const at = links.indexOf(document.activeElement);
+  links[Math.max(0, Math.min(links.length - 1, at < 0 ? 0 : at + by))]?.focus();
+}
+
+// What is to be drawn: the range of the address or, without one, as much of the pod's life as can be told apart.
+function viewOf(query) {
+  const origin = originOf(pod);
+  const reads = query.has("reads");
+  const requests = timed(pod, origin, { reads });
+  const bursts = burstsOf(requests);
+  const page = bursts.slice(0, MOST_BURSTS);
+  const whole = [Math.min(0, requests[0]?.start ?? 0), Math.max(1, ...requests.map((one) => one.end))];
+  const number = (name, otherwise) => (query.has(name) && Number.isFinite(Number(query.get(name))) ? Number(query.get(name)) : otherwise);
+  const from = number("from", whole[0]);
+  const to = Math.max(from + 0.001, number("to", bursts.length > MOST_BURSTS ? page.at(-1).to : whole[1]));
+  const inView = requests.filter((one) => one.end >= from && one.start <= to);
+  return { origin, reads, requests, bursts, whole, from, to, inView, query, ranged: query.has("from") || query.has("to"),
+    toScale: query.has("scale"), opened: new Set((query.get("open") ?? "").split(",").filter(Boolean).map(Number)),
+    detailed: inView.length <= MOST_DETAILED ? inView : [] };
+}
+
+async function fetchRecords(requests) {
+  const asked = requests.filter((one) => !records.has(one.id) || records.get(one.id).running);
+  const answers = await Promise.allSettled(asked.map((one) => get(`/api/requests/${one.id}`, { typical: "0" })));
+  for (const { status, value } of answers) if (status === "fulfilled") records.set(value.id, value); // forgotten ones have no hops
+}
+
+function draw(view) {
+  const { origin, requests, bursts, whole, from, to, inView, detailed, opened, toScale } = view;
+  const focused = document.activeElement?.closest?.("#pod [id]")?.id;
+  const details = new Map(detailed.filter((one) => records.has(one.id)).map((one) => [one.id, records.get(one.id)]));
+  const lanes = lanesOf(pod, origin, requests);
+  const ends = lanes.flatMap(({ life }) => (life ? [life.start, life.end] : [])).filter((at) => at !== null && Number.isFinite(at));
+  const axis = axisOf(from, to, [...momentsOf(inView, details), ...ends], inView.map((one) => [one.start, one.end]), { toScale });
+  setTitle(podName(pod));
+  place.replaceChildren(
+    back(),
+    h("header", { class: "title" }, h("h2", {}, podName(pod)), h("span", { class: `state ${pod.state.replace(" ", "-")}` }, pod.state)),
+    ...(pod.reason ? [h("p", { class: "hint" }, pod.reason)] : []),
+    facts(),
+    summary(requests),
+    requests.length
+      ? h("section", { "aria-label": "Timeline" },
+        h("h3", {}, "From its first request to its last"),
+        controls(view),
+        bursts.length > 1 ? burstList(bursts, whole, (range) => address(range), { from, to }) : "",
+        timeline({ lanes, axis, records: details, opened, origin, zoom: (start, end) => go(address({ from: start.toFixed(3), to: end.toFixed(3) })) }),
+        notes(view, axis),
+        requestTable(requests, { origin, opened, lanes, zoomTo: (one) => address({ ...padded(one), open: one.id }) }))
+      : h("p", { class: "hint" }, "No request about it is remembered. The daemon knows it from containerd: it was made before the daemon was started, or so long ago that the ledger has forgotten it."),
+  );
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+}
+
+function padded({ start, end }) {
+  const more = Math.max(0.05, (end - start) / 50);
+  return { from: (start - more).toFixed(3), to: (end + more).toFixed(3) };
+}
+
+// The address of this pod with some of the choices changed.
+function address(more) {
+  return addressOf("pod", shown, { ...Object.fromEntries(parsed().query), ...more });
+}
+
+function back() {
+  return h("p", { class: "back-to" }, h("a", { href: addressOf("pods", "", { row: shown }) }, "← Pods"), " ", h("kbd", {}, "Esc"));
+}
+
+function facts() {
+  const containers = pod.containers.map((one) => `${one.name || one.id.slice(0, 12)} (${one.state}${one.exit_code === null ? "" : `, exit code ${one.exit_code}`})`);
+  const rows = [["id", pod.id], ["uid", pod.uid], ["attempt", pod.attempt || ""], ["created", pod.created_at ? dated(pod.created_at) : ""],
+    ["removed", pod.removed_at ? dated(pod.removed_at) : ""], ["runtime handler", pod.handler], ["addresses", pod.ips.join(", ")],
+    ["containers", containers.join(", ")], ["images", [...new Set(pod.containers.map((one) => one.image).filter(Boolean))].join(", ")]];
+  return h("dl", { class: "facts" }, ...rows.filter(([, value]) => value !== "").map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))));
+}
+
+function summary(requests) {
+  if (!requests.length) return "";
+  const sum = (name) => requests.reduce((all, one) => all + (one.bill[name] ?? 0), 0);
+  const known = (name) => { const all = new Set(requests.map((one) => one.bill[name])); return all.size === 1 ? [...all][0] : "mixed"; };
+  const hops = requests.reduce((all, one) => all + one.hop_count, 0);
+  const source = ofPrice(known("split"), known("front_known"), hops);
+  const off = sum("price_error_ms") ? ` ±${brief(sum("price_error_ms"))}` : "";
+  return h("p", { class: "priced" }, `${requests.length} ${requests.length === 1 ? "request" : "requests"} took `, brief(sum("wall_ms")), ` in all, with ${hops} hops. The hop cost `,
+    h("b", {}, brief(sum("price_ms"))), off, " ", mark({ ...source, how: `The prices of these requests, added up. ${source.how}` }));
+}
+
+function controls({ reads, toScale, ranged, bursts, from, to, whole }) {
+  const toggle = (name, on, label) => h("a", { id: `pod-${name}`, class: "toggle", role: "button", "aria-pressed": String(on), href: address({ [name]: on ? "" : "1" }) }, label);
+  const outside = to < whole[1] || from > whole[0];
+  return h("p", { class: "controls" },
+    outside || ranged ? h("a", { id: "pod-all", class: "toggle", href: address({ from: ranged && bursts.length <= MOST_BURSTS ? "" : whole[0], to: ranged && bursts.length <= MOST_BURSTS ? "" : whole[1], open: "" }) }, "All of it") : "",
+    toggle("reads", reads, "Reads"), toggle("scale", toScale, "To scale, nothing left out"));
+}
+
+function notes({ inView, detailed, requests, from, to }, axis) {
+  const cuts = axis.segments.filter(({ cut }) => cut);
+  const left = cuts.reduce((sum, one) => sum + one.to - one.from, 0);
+  const said = [
+    cuts.length
+      ? `The axis leaves out ${cuts.length === 1 ? "one stretch" : `${cuts.length} stretches`} in which nothing begins or ends, ${span(left)} in all: the hatched columns, with their length above. Everything else is on one scale, ${span(axis.drawn)} of ${span(to - from)}.`
+      : `Nothing is left out: ${span(to - from)} on one scale.`,
+    requests.length > inView.length ? `${inView.length} of ${requests.length} requests are in view.` : "",
+    detailed.length ? "Below the requests: their hops (light) and helpers (orange)." : `Hops are drawn when at most ${MOST_DETAILED} requests are in view: choose a burst, or draw over the timeline with the mouse.`,
+  ];
+  return h("p", { class: "hint" }, mark(measured("The daemon's clock: when each request came in, and how long it took. A hop's place is its start after the request's.")), " ", said.filter(Boolean).join(" "));
+}
+
+listen((name, data) => {
+  if (place.hidden || !shown) return;
+  const ours = data?.pod ? data.pod.id === shown : data && (data.subject?.sandbox_id === shown || pod?.containers.some((one) => one.id === data.subject?.container_id));
+  if (name !== "open" && name !== "lost" && !(ours && ["start", "end", "settled"].includes(name))) return;
+  again(SOON);
+});
+
+function again(after) {
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    timer = 0;
+    if (!place.hidden && shown) showPod(shown, null);
+  }, after);
+}

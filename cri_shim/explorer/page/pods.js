@@ -1,0 +1,136 @@
+// The list of pods, newest first: those that exist, and removed ones that the ledger still remembers.
+
+import { addressOf, go } from "./address.js";
+import { listen } from "./api.js";
+import { h } from "./dom.js";
+import { brief, clock, dated } from "./format.js";
+import { podName } from "./names.js";
+import { fetchPods, withoutPods } from "./pod_source.js";
+import { podHas, wordsOf } from "./search.js";
+import { measured, ofPrice, term } from "./sources.js";
+
+const place = document.getElementById("pods");
+const SOON = 500; // milliseconds between two looks at pods that change
+const TYPED = 200;
+
+const field = h("input", { type: "search", id: "pod-search", maxlength: "200", autocomplete: "off", spellcheck: "false",
+  placeholder: "name, id, image, state", "aria-keyshortcuts": "/" });
+const removedToo = h("input", { type: "checkbox", id: "removed" });
+const said = h("p", { class: "hint", role: "status" });
+const rows = h("tbody", {});
+const PRICE = ofPrice("mixed", "mixed", 1);
+const HEADS = [
+  ["pod", null], ["state", null], ["containers", null],
+  ["requests", measured("Counted in the ledger: remembered requests about the pod and its containers that change something or run something. In brackets: those that only read.")],
+  ["time in requests", measured("The daemon's own clock: the wall time of these requests, added up.")],
+  ["price", { ...PRICE, how: `The price of these requests, added up. ${PRICE.how}` }],
+  ["created", measured("The daemon's record of the pod; of a removed one, when its RunPodSandbox came in.")],
+];
+place.append(
+  h("h2", {}, "Pods"),
+  h("form", { class: "filters", id: "pod-filters", onsubmit: (event) => event.preventDefault() },
+    h("label", { class: "search" }, "Search ", field), h("label", {}, removedToo, " Removed ones too")),
+  said,
+  h("table", { class: "pod-table" },
+    h("thead", {}, h("tr", {}, ...HEADS.map(([head, source]) => h("th", { scope: "col" }, source ? term(source, head) : head)))), rows),
+);
+
+let pods = [];
+let hint = "";
+let words = [];
+let wantedRow = "";
+let timer = 0;
+let typed = 0;
+let asking = 0;
+
+/** Show the list. `query`: `search`, `removed` (`0` hides removed pods), and `row`, the pod that has the focus. */
+export function showPods(query) {
+  words = wordsOf(query.get("search") ?? "");
+  if (!typed && wordsOf(field.value).join(" ") !== words.join(" ")) field.value = query.get("search") ?? "";
+  removedToo.checked = query.get("removed") !== "0";
+  wantedRow = query.get("row") ?? "";
+  draw();
+  load();
+}
+
+/** Go `by` rows down. */
+export function moveInPods(by) {
+  const links = [...rows.querySelectorAll("th a")];
+  const at = links.indexOf(document.activeElement);
+  links[Math.max(0, Math.min(links.length - 1, at < 0 ? 0 : at + by))]?.focus();
+}
+
+/** Give the search the focus, from wherever the reader is. */
+export function searchPods() {
+  if (place.hidden) go(addressOf("pods"));
+  requestAnimationFrame(() => setTimeout(() => field.select()));
+}
+
+async function load() {
+  const number = (asking += 1);
+  try {
+    const answer = await fetchPods();
+    if (number !== asking) return;
+    pods = answer.pods;
+    hint = answer.hint;
+  } catch (error) {
+    if (number !== asking) return;
+    hint = `The daemon did not answer: ${error.message}`;
+  }
+  if (!place.hidden) draw();
+}
+
+function address(more = {}) {
+  return addressOf("pods", "", { search: field.value.trim(), removed: removedToo.checked ? "" : "0", ...more });
+}
+
+function draw() {
+  const focused = document.activeElement?.closest?.("#pods tr")?.dataset.pod ?? "";
+  const shown = pods.filter((pod) => (removedToo.checked || pod.state !== "removed") && podHas(pod, words));
+  rows.replaceChildren(...shown.map(row));
+  const count = `${shown.length} of ${pods.length} pods`;
+  said.replaceChildren(hint && `${hint} `, ...(shown.length ? [count] : nothing()));
+  const again = wantedRow || focused;
+  if (again) rows.querySelector(`tr[data-pod="${CSS.escape(again)}"] a`)?.focus({ preventScroll: again === focused });
+  if (shown.length) wantedRow = "";
+}
+
+function nothing() {
+  if (!pods.length) return ["No pod exists, and none is remembered. Start one: ", h("code", {}, "crictl runp pod.json"), "."];
+  return [`None of ${pods.length} pods matches. `, words.length ? h("a", { href: address({ search: "" }) }, "Clear the search") : "", " ",
+    removedToo.checked ? "" : h("a", { href: address({ removed: "" }) }, "Show removed ones too")];
+}
+
+function row(pod) {
+  const to = pod.id ? addressOf("pod", pod.id) : addressOf("request", pod.last_request);
+  const cells = [
+    h("span", { class: `state ${pod.state.replace(" ", "-")}`, title: pod.reason || null }, pod.state),
+    pod.containers.length ? h("ul", { class: "names" }, ...pod.containers.map((one) => h("li", { title: one.id }, one.name || one.id.slice(0, 12), " ", h("small", {}, one.state)))) : "–",
+    [String(pod.request_count), pod.error_count ? h("span", { class: "bad" }, `, ${pod.error_count} failed`) : "", pod.read_count ? ` (${pod.read_count})` : ""],
+    pod.request_count ? brief(pod.wall_ms) : "–",
+    pod.request_count ? `~${brief(pod.price_ms)}` : "–",
+    pod.created_at || pod.first_at ? h("time", { title: dated(pod.created_at ?? pod.first_at) }, clock(pod.created_at ?? pod.first_at)) : "not known",
+  ];
+  return h("tr", { "data-pod": pod.id || podName(pod), class: pod.state === "removed" ? "gone" : "" },
+    h("th", { scope: "row" }, h("a", { href: to, title: pod.id || null }, podName(pod))),
+    ...cells.map((cell, index) => h("td", { "data-head": HEADS[index + 1][0] }, ...[cell].flat())));
+}
+
+removedToo.addEventListener("change", () => go(address()));
+field.addEventListener("input", () => {
+  clearTimeout(typed);
+  typed = setTimeout(() => {
+    typed = 0;
+    go(address(), { replace: location.hash.includes("search=") });
+  }, TYPED);
+});
+rows.addEventListener("focusin", (event) => history.replaceState(null, "", address({ row: event.target.closest("tr").dataset.pod })));
+
+listen((name, data) => {
+  const changes = name === "open" || name === "lost" || ((name === "start" || name === "end") && (data.pod || withoutPods()));
+  if (place.hidden || timer || !changes) return;
+  timer = setTimeout(() => {
+    timer = 0;
+    if (!place.hidden) load();
+  }, SOON);
+});
