@@ -77,8 +77,8 @@ function viewOf(query) {
 
 async function fetchRecords(requests) {
   const asked = requests.filter((one) => !records.has(one.id) || records.get(one.id).running);
-  const answers = await Promise.allSettled(asked.map((one) => get(`/api/requests/${one.id}`, { typical: "0" })));
-  for (const { status, value } of answers) if (status === "fulfilled") records.set(value.id, value); // forgotten ones have no hops
+  const answers = await Promise.all(asked.map((one) => get(`/api/requests/${one.id}`, { typical: "0" }).catch(() => null))); // null: forgotten meanwhile
+  for (const record of answers) if (record) records.set(record.id, record);
 }
 
 function draw(view) {
