@@ -91,7 +91,7 @@ function draw(view) {
   setTitle(podName(pod));
   place.replaceChildren(
     back(),
-    h("header", { class: "title" }, h("h2", {}, podName(pod)), h("span", { class: `state ${pod.state.replace(" ", "-")}` }, pod.state)),
+    h("header", { class: "title" }, h("h2", {}, podName(pod)), h("span", { class: `pod-state ${pod.state.replace(" ", "-")}` }, pod.state)),
     ...(pod.reason ? [h("p", { class: "hint" }, pod.reason)] : []),
     facts(),
     summary(requests),
@@ -101,6 +101,7 @@ function draw(view) {
         controls(view),
         bursts.length > 1 ? burstList(bursts, whole, (range) => address(range), { from, to }) : "",
         timeline({ lanes, axis, records: details, opened, origin, zoom: (start, end) => go(address({ from: start.toFixed(3), to: end.toFixed(3) })) }),
+        detailed.length ? h("ul", { class: "legend" }, ...[["hop", "hops"], ["helper", "helpers"]].map(([kind, label]) => h("li", {}, h("i", { class: kind }), label))) : "",
         notes(view, axis),
         requestTable(requests, { origin, opened, lanes, zoomTo: (one) => address({ ...padded(one), open: one.id }) }))
       : h("p", { class: "hint" }, "No request about it is remembered. The daemon knows it from containerd: it was made before the daemon was started, or so long ago that the ledger has forgotten it."),
@@ -157,7 +158,7 @@ function notes({ inView, detailed, requests, from, to }, axis) {
       ? `The axis leaves out ${cuts.length === 1 ? "one stretch" : `${cuts.length} stretches`} in which nothing begins or ends, ${span(left)} in all: the hatched columns, with their length above. Everything else is on one scale, ${span(axis.drawn)} of ${span(to - from)}.`
       : `Nothing is left out: ${span(to - from)} on one scale.`,
     requests.length > inView.length ? `${inView.length} of ${requests.length} requests are in view.` : "",
-    detailed.length ? "Below the requests: their hops (light) and helpers (orange)." : `Hops are drawn when at most ${MOST_DETAILED} requests are in view: choose a burst, or draw over the timeline with the mouse.`,
+    detailed.length ? "" : `Hops are drawn when at most ${MOST_DETAILED} requests are in view: choose a burst, or draw over the timeline with the mouse.`,
   ];
   return h("p", { class: "hint" }, mark(measured("The daemon's clock: when each request came in, and how long it took. A hop's place is its start after the request's.")), " ", said.filter(Boolean).join(" "));
 }

@@ -104,7 +104,7 @@ function nothing() {
 function row(pod) {
   const to = pod.id ? addressOf("pod", pod.id) : addressOf("request", pod.last_request);
   const cells = [
-    h("span", { class: `state ${pod.state.replace(" ", "-")}`, title: pod.reason || null }, pod.state),
+    h("span", { class: `pod-state ${pod.state.replace(" ", "-")}`, title: pod.reason || null }, pod.state),
     pod.containers.length ? h("ul", { class: "names" }, ...pod.containers.map((one) => h("li", { title: one.id }, one.name || one.id.slice(0, 12), " ", h("small", {}, one.state)))) : "–",
     [String(pod.request_count), pod.error_count ? h("span", { class: "bad" }, `, ${pod.error_count} failed`) : "", pod.read_count ? ` (${pod.read_count})` : ""],
     pod.request_count ? brief(pod.wall_ms) : "–",

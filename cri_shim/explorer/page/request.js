@@ -1,9 +1,13 @@
 // One request: its facts, its bill and its waterfall.
 
+import { addressOf, parsed } from "./address.js";
 import { get, listen } from "./api.js";
 import { bars, figures, legend } from "./bill.js";
 import { h } from "./dom.js";
 import { bytes, clock } from "./format.js";
+import { nameOf, named } from "./names.js";
+import { podFacts, podLinks } from "./request_pod.js";
+import { setTitle } from "./router.js";
 import { measured, term } from "./sources.js";
 import { waterfall } from "./waterfall.js";
 
@@ -21,6 +25,7 @@ export async function openRequest(id) {
   try {
     const record = await get(`/api/requests/${id}`);
     if (number !== drawing) return;
+    setTitle(`${record.method} ${nameOf(record)}`.trim());
     place.replaceChildren(...drawn(record));
   } catch (error) {
     if (number !== drawing) return;
@@ -37,7 +42,7 @@ export function closeRequest() {
 }
 
 function drawn(record) {
-  const subject = Object.entries(record.subject).map(([name, value]) => h("div", {}, h("dt", {}, name.replace("_", " ")), h("dd", {}, value)));
+  const subject = podFacts(record).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
   const counted = measured("Counted by the client of containerd: serialised messages of this request's hops, and attempts beyond the first.");
   const facts = [["started", clock(record.started_at)], ["CRI", record.api], ["out", bytes(record.bytes_out)], ["in", bytes(record.bytes_in)],
     ["repeats", record.retries], ...(record.trace_id ? [["trace", record.trace_id]] : [])];
@@ -45,8 +50,9 @@ function drawn(record) {
   return [
     back(),
     h("header", { class: "title" },
-      h("h2", {}, record.method), h("span", { class: "number" }, `request ${record.id}`),
+      h("h2", {}, record.method, " ", h("span", { class: "of" }, named(record))), h("span", { class: "number" }, `request ${record.id}`),
       h("span", { class: `outcome ${record.running ? "running" : record.code === "OK" ? "ok" : "bad"}` }, outcome)),
+    podLinks(record),
     record.error && h("p", { class: "error" }, record.error),
     h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, COUNTED.has(name) ? term(counted, name) : name), h("dd", {}, String(value)))), ...subject),
     h("section", { "aria-label": "Bill" }, bars(record), legend(), figures(record)),
@@ -57,7 +63,7 @@ function drawn(record) {
 }
 
 function back() {
-  return h("p", { class: "back" }, h("a", { href: "#/requests" }, "← Requests"), h("kbd", {}, "Esc"));
+  return h("p", { class: "back" }, h("a", { href: addressOf("requests", "", parsed().query) }, "← Requests"), h("kbd", {}, "Esc"));
 }
 
 function words() {

@@ -12,6 +12,7 @@ export function setTitle(text) {
 /** Follow the address from now on; one that names no view shows `fallback`. Returns a function that returns the shown view. */
 export function route(views, fallback) {
   let shown = null;
+  let titled = "";
   const follow = () => {
     if (location.hash && !location.hash.startsWith("#/")) return; // a link within the page
     const address = parsed();
@@ -23,8 +24,11 @@ export function route(views, fallback) {
       else link.removeAttribute("aria-current");
     }
     document.body.dataset.open = name;
-    if (shown.title) setTitle(shown.title(address));
-    else document.title = TITLE;
+    if (titled !== `${name}/${address.argument}`) {
+      titled = `${name}/${address.argument}`;
+      if (shown.title) setTitle(shown.title(address));
+      else document.title = TITLE;
+    }
     shown.show(address);
   };
   onAddress(follow);
