@@ -233,6 +233,11 @@ lab: $(RUNTIME)/.installed  ## walk through the exercises of docs/lab in the pla
 compare: venv  ## measure this daemon against the in-process plugin, and report (a quarter of an hour)
 	$(RUN) -m lab.compare $(ARGS)
 
+# ARGS is, for example: --minutes 60 --kill 20 --kill-containerd 90
+.PHONY: soak
+soak: venv  ## churn pods for ten minutes, and prove that nothing is left and nothing has grown
+	$(RUN) -m lab.soak $(ARGS)
+
 .PHONY: conformance
 conformance: venv  ## run the CRI tests on bridge and plugin, or on ENDPOINT=unix:///path/to.sock
 	$(RUN) -m pytest tests/conformance $(if $(ENDPOINT),--cri-endpoint=$(ENDPOINT)) $(ARGS)
