@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from cri_shim.explorer.pods_json import one_pod, pod_list
-from cri_shim.explorer.query import number
+from cri_shim.explorer.query import absent, number
 
 if TYPE_CHECKING:
     from cri_shim.explorer.web_sources import WebSources
@@ -37,7 +37,7 @@ class PodRoutes:
             raise web.HTTPBadRequest(text=f"the id of a pod has at most {_LONGEST_ID} ASCII characters\n")
         pods = one_pod(id_, self._sources.pods(), self._sources.ledger.every(), self._sources.reads)
         if not pods:
-            raise web.HTTPNotFound(text="this pod does not exist, and no request about it is remembered\n")
+            return absent(request, "this pod does not exist, and no request about it is remembered")
         if len(pods) > 1:
             raise web.HTTPBadRequest(text=f"this is the beginning of the ids of {len(pods)} pods; use more of it\n")
         return web.json_response(pods[0])

@@ -23,3 +23,13 @@ def search_words(text: str) -> list[str]:
     if len(text) > LONGEST_SEARCH:
         raise web.HTTPBadRequest(text=f"a search has at most {LONGEST_SEARCH} characters\n")
     return text.lower().split()
+
+
+def absent(request: web.Request, why: str) -> web.Response:
+    """Answer for something that is not there: JSON null if the client asks with ``absent=null``, otherwise 404.
+
+    A browser writes every 404 as an error into its console, where the page that asked cannot prevent it.
+    """
+    if request.query.get("absent") == "null":
+        return web.json_response(None)
+    raise web.HTTPNotFound(text=f"{why}\n")

@@ -23,7 +23,7 @@ from cri_shim.explorer.calibration_json import calibration
 from cri_shim.explorer.live import MOST_WATCHERS, LiveFeed
 from cri_shim.explorer.pod_history import neighbours_json
 from cri_shim.explorer.pod_routes import PodRoutes
-from cri_shim.explorer.query import number, search_words
+from cri_shim.explorer.query import absent, number, search_words
 from cri_shim.explorer.search import matching
 from cri_shim.http_limits import LOGGER, PATIENCE, ConnectionLimits
 from cri_shim.ledger.packed import unpacked
@@ -188,7 +188,7 @@ class Site:
         ledger = self._sources.ledger
         stored = ledger.find(number("the id of a request", request.match_info["id"]))
         if stored is None:
-            raise web.HTTPNotFound(text="this request is not remembered\n")
+            return absent(request, "this request is not remembered")
         alike = ledger.newest_of(stored.method) if request.query.get("typical") != "0" else []
         shape = typical([packed.request() for packed in alike if packed.id != stored.id])
         beside = neighbours_json(stored, ledger.every(), self._sources.reads)

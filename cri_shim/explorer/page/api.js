@@ -8,6 +8,13 @@ export async function get(path, parameters = {}) {
   return response.json();
 }
 
+/** Return one thing by its id, as `get` does. That it is absent is an answer, so that the browser's console has no error. */
+export async function getOne(path, parameters = {}) {
+  const answer = await get(path, { ...parameters, absent: "null" });
+  if (answer === null) throw Object.assign(new Error(`${path} is not remembered`), { status: 404 });
+  return answer;
+}
+
 let offered = null;
 
 /** Whether the daemon answers what a release before this page's did not: `names`, `pods`, `search`. */

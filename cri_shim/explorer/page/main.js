@@ -43,13 +43,7 @@ const VIEWS = {
   architecture: { section: "architecture", title: () => "Architecture", show: ({ argument }) => showArchitecture(Number(argument)) },
 };
 
-const live = document.getElementById("live");
-listen((name) => {
-  if (name !== "open" && name !== "away") return;
-  live.textContent = name === "open" ? "live" : "the daemon is away";
-  live.dataset.state = name;
-  if (name === "open") describeNode();
-});
+listen((name) => name === "open" && describeNode());
 
 initTheme(document.getElementById("theme"));
 initKeys(route(VIEWS, "requests"), document.getElementById("keys-help"));

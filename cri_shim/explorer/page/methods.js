@@ -5,6 +5,7 @@ import { PARTS, fill } from "./bill.js";
 import { h, placed } from "./dom.js";
 import { brief, isRead, percent } from "./format.js";
 import { mark, measured, ofFront, ofPrice, ofSplit, term } from "./sources.js";
+import { failed, noRequestYet } from "./states.js";
 
 const place = document.getElementById("methods");
 let timer = 0;
@@ -18,8 +19,13 @@ const HEADS = [
 ];
 
 export async function showMethods() {
-  const answer = await get("/api/methods").catch(() => null);
-  if (!answer || place.hidden) return;
+  const answer = await get("/api/methods").catch((error) => ({ error }));
+  if (place.hidden) return;
+  if (answer.error) {
+    if (!place.querySelector("table")) place.replaceChildren(h("h2", {}, "Totals by method"), failed(answer.error, "The totals"));
+    return; // what was drawn stays
+  }
+  if (!answer.methods.length) return place.replaceChildren(h("h2", {}, "Totals by method"), noRequestYet());
   const rows = answer.methods.sort((one, other) => isRead(one.method) - isRead(other.method) || other.p50_ms - one.p50_ms);
   place.replaceChildren(
     h("h2", {}, "Totals by method"),
@@ -66,7 +72,7 @@ function shares(row) {
 }
 
 listen((name) => {
-  if (name !== "end" || place.hidden || timer) return;
+  if (!["open", "lost", "end"].includes(name) || place.hidden || timer) return;
   timer = setTimeout(() => {
     timer = 0;
     showMethods();

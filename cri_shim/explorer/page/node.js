@@ -3,12 +3,15 @@
 import { get } from "./api.js";
 import { h } from "./dom.js";
 import { brief, withError } from "./format.js";
+import { isAway, notePresence } from "./presence.js";
 import { measured, ofFront, term } from "./sources.js";
 
 /** Ask the daemon about itself, and show the answer. */
 export async function describeNode() {
+  if (isAway()) return;
   const node = await get("/api/node").catch(() => null);
   if (!node) return;
+  notePresence(node);
   const facts = [
     ["cri-shim", node.version],
     ["containerd", node.containerd_version || "not known"],

@@ -12,6 +12,7 @@ import { fetchPod } from "./pod_source.js";
 import { requestTable } from "./pod_table.js";
 import { momentsOf, timeline } from "./pod_timeline.js";
 import { mark, measured, ofPrice } from "./sources.js";
+import { failed } from "./states.js";
 import { setTitle } from "./router.js";
 
 const place = document.getElementById("pod");
@@ -46,8 +47,8 @@ export async function showPod(id, query) {
   } catch (error) {
     if (number !== drawing || (pod && !error.status)) return; // while the daemon is away, what was drawn stays
     pod = null;
-    place.replaceChildren(back(), h("h2", {}, `Pod ${id.slice(0, 12)}`), h("p", { class: "error" }, error.message),
-      h("p", { class: "hint" }, "The ledger remembers the newest requests; when it has forgotten those of a removed pod, the pod is gone from here."));
+    place.replaceChildren(back(), h("h2", {}, `Pod ${id.slice(0, 12)}`),
+      failed(error, `Pod ${id.slice(0, 12)}`, h("a", { href: addressOf("pods") }, "The pods that exist, and those that are remembered")));
   }
 }
 

@@ -1,6 +1,6 @@
 // Where the page has its pods from: the daemon's own list or, of a daemon that has none yet, its requests.
 
-import { get, offers } from "./api.js";
+import { get, getOne, offers } from "./api.js";
 import { isRead } from "./format.js";
 
 const MOST = 2000;
@@ -25,9 +25,9 @@ export async function fetchPods() {
 
 /** Return one pod with `requests`, oldest first. */
 export async function fetchPod(id) {
-  if (await offers("pods")) return get(`/api/pods/${encodeURIComponent(id)}`);
+  if (await offers("pods")) return getOne(`/api/pods/${encodeURIComponent(id)}`);
   const pod = (await fromRequests()).find((one) => one.id === id);
-  if (!pod) throw new Error("no remembered request is about this pod");
+  if (!pod) throw Object.assign(new Error("no remembered request is about this pod"), { status: 404 });
   return pod;
 }
 

@@ -7,7 +7,7 @@ import { brief, clock, span } from "./format.js";
 /** The table of `requests`. `zoomTo(request)` returns the address that shows it alone, with a row for each hop. */
 export function requestTable(requests, { origin, opened, lanes, zoomTo }) {
   const laneOf = new Map(lanes.flatMap((lane) => lane.requests.map((one) => [one.id, lane.name])));
-  const heads = ["request", "of", "after", "at", "took", "hops", "price", "outcome", ""];
+  const heads = ["request", "of", "after", "at", "took", "hops", "price", "outcome", "its hops"];
   return h("table", { class: "pod-requests" },
     h("caption", {}, "Its requests"),
     h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),

@@ -8,6 +8,7 @@ import { podName } from "./names.js";
 import { fetchPods, withoutPods } from "./pod_source.js";
 import { podHas, wordsOf } from "./search.js";
 import { measured, ofPrice, term } from "./sources.js";
+import { failed, filtered, fresh } from "./states.js";
 
 const place = document.getElementById("pods");
 const SOON = 500; // milliseconds between two looks at pods that change
@@ -17,6 +18,7 @@ const field = h("input", { type: "search", id: "pod-search", maxlength: "200", a
   placeholder: "name, id, image, state", "aria-keyshortcuts": "/" });
 const removedToo = h("input", { type: "checkbox", id: "removed" });
 const said = h("p", { class: "hint", role: "status" });
+const none = h("div", {});
 const rows = h("tbody", {});
 const PRICE = ofPrice("mixed", "mixed", 1);
 const HEADS = [
@@ -33,10 +35,13 @@ place.append(
   said,
   h("table", { class: "pod-table" },
     h("thead", {}, h("tr", {}, ...HEADS.map(([head, source]) => h("th", { scope: "col" }, source ? term(source, head) : head)))), rows),
+  none,
 );
 
 let pods = [];
 let hint = "";
+let error = null;
+let answered = false;
 let words = [];
 let wantedRow = "";
 let timer = 0;
@@ -73,10 +78,12 @@ async function load() {
     if (number !== asking) return;
     pods = answer.pods;
     hint = answer.hint;
-  } catch (error) {
+    error = null;
+  } catch (reason) {
     if (number !== asking) return;
-    hint = `The daemon did not answer: ${error.message}`;
+    error = reason;
   }
+  answered = true;
   if (!place.hidden) draw();
 }
 
@@ -89,16 +96,19 @@ function draw() {
   const shown = pods.filter((pod) => (removedToo.checked || pod.state !== "removed") && podHas(pod, words));
   rows.replaceChildren(...shown.map(row));
   const count = `${shown.length} of ${pods.length} pods`;
-  said.replaceChildren(hint && `${hint} `, ...(shown.length ? [count] : nothing()));
+  said.replaceChildren(hint && `${hint} `, shown.length ? count : "");
+  none.replaceChildren(shown.length || !answered ? "" : nothing());
+  rows.parentElement.hidden = !shown.length;
   const again = wantedRow || focused;
   if (again) rows.querySelector(`tr[data-pod="${CSS.escape(again)}"] a`)?.focus({ preventScroll: again === focused });
   if (shown.length) wantedRow = "";
 }
 
 function nothing() {
-  if (!pods.length) return ["No pod exists, and none is remembered. Start one: ", h("code", {}, "crictl runp pod.json"), "."];
-  return [`None of ${pods.length} pods matches. `, words.length ? h("a", { href: address({ search: "" }) }, "Clear the search") : "", " ",
-    removedToo.checked ? "" : h("a", { href: address({ removed: "" }) }, "Show removed ones too")];
+  if (!pods.length) return error ? failed(error, "The list of pods") : fresh("No pod exists, and none is remembered.", "The first one appears here by itself.");
+  const ways = [words.length && h("a", { href: address({ search: "" }) }, "Clear the search"),
+    !removedToo.checked && h("a", { href: address({ removed: "" }) }, "Removed pods, too")].filter(Boolean);
+  return filtered(`None of ${pods.length} pods matches.`, ...ways);
 }
 
 function row(pod) {

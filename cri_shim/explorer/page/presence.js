@@ -7,7 +7,12 @@ import { nextSteps } from "./states.js";
 const live = document.getElementById("live");
 const notice = document.getElementById("notice");
 let number = 0; // of the last thing that was heard of the live events
-let since = ""; // the time at which the daemon stopped to answer
+let since = ""; // when the daemon no longer answered
+
+/** Whether the daemon does not answer at present; whatever it is asked then is an error in the browser's console. */
+export function isAway() {
+  return since !== "";
+}
 
 listen((name) => {
   if (name === "open") arrived();

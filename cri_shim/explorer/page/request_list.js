@@ -7,6 +7,7 @@ import { h } from "./dom.js";
 import { brief, clock, isRead } from "./format.js";
 import { idsOf, nameOf } from "./names.js";
 import { requestHas, wordsOf } from "./search.js";
+import { away, filtered, noRequestYet } from "./states.js";
 
 const MOST = 250;
 const MOST_ASKED = 2000;
@@ -25,6 +26,7 @@ let chosen = 0;
 let words = [];
 let focusWanted = 0; // the row that the address names and that has not been drawn yet
 let loaded = ""; // the filters that were loaded
+let answered = null; // whether the daemon has answered for the list; null: not yet
 let waiting = false;
 let loading = 0;
 let typed = 0; // the timer of a search that is being typed
@@ -89,9 +91,10 @@ async function load(wished = filters()) {
       slowest || method ? { requests: [] } : get("/api/requests", { limit: 200, reads: "0" })];
   const answers = await Promise.all([get("/api/methods"), ...asked]).catch(() => null);
   if (number !== loading) return;
+  answered = Boolean(answers);
   if (!answers) {
     loaded = ""; // asked again as soon as the daemon is back
-    return;
+    return draw();
   }
   requests.clear();
   for (const { method: name } of answers[0].methods) offer(name);
@@ -178,15 +181,17 @@ function costs({ running, hop_count: hops, bill }) {
 function drawEmpty(isEmpty) {
   empty.hidden = !isEmpty;
   if (!isEmpty) return;
+  const way = (label, change) => h("a", { href: requestAddress("", change) }, label);
   const ways = [
-    words.length && ["Clear the search", { search: "" }],
-    methodFilter.value && ["All methods", { method: "" }],
-    !readsFilter.checked && ["Show reads too", { reads: "1" }],
+    words.length && way("Clear the search", { search: "" }),
+    methodFilter.value && way("Requests of all methods", { method: "" }),
+    slowestFilter.checked && way("The newest instead of the slowest", { slowest: "" }),
+    !readsFilter.checked && way("Requests that only read, too", { reads: "1" }),
   ].filter(Boolean);
   const narrowed = words.length > 0 || methodFilter.value !== "" || slowestFilter.checked;
-  empty.replaceChildren(narrowed
-    ? h("span", {}, "No remembered request matches. ", ...ways.flatMap(([label, change]) => [h("a", { href: requestAddress("", change) }, label), " "]))
-    : h("span", {}, "No request yet. Send one: ", h("code", {}, "crictl pods"), ", or start a pod."));
+  empty.replaceChildren(
+    answered === null ? "" : !answered ? away() : narrowed ? filtered("No remembered request matches.", ...ways)
+      : requests.size ? filtered("No request that changes something yet.", ...ways) : noRequestYet());
 }
 
 // Only one row is in the tab order: the one with the focus, or the chosen one, or the first.

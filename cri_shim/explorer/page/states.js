@@ -4,17 +4,22 @@ import { h } from "./dom.js";
 
 /** `kind`: fresh, filtered, away, gone, running or refused. `so` is one sentence; each of `todo` is a list of texts and elements. */
 export function state(kind, so, why, ...todo) {
-  return h("div", { class: "state", "data-state": kind },
+  return h("div", { class: "situation", "data-state": kind },
     h("p", { class: "so" }, so), why && h("p", {}, why),
     todo.length > 0 && h("ul", {}, ...todo.map((one) => h("li", {}, ...[one].flat()))));
 }
 
-/** No request has come in since the daemon started; `so` says what is therefore not there. */
-export function fresh(so = "No request yet.") {
-  return state("fresh", so, "The daemon remembers requests from its own start on, and none has come in since. This page shows the first one by itself.",
-    ["Ask it something: ", code("crictl pods")],
+/** Nothing has happened yet of what a view shows. */
+export function fresh(so, why, ...todo) {
+  return state("fresh", so, why, ...todo,
     ["Start a pod: ", code("crictl runp pod.json"), ", or let a kubelet do it"],
     ["No node at hand? In a checkout, ", code("make up"), " starts one with a pod"]);
+}
+
+/** No request has come in since the daemon started. */
+export function noRequestYet() {
+  return fresh("No request yet.", "The daemon remembers requests from its own start on, and none has come in since. The first one appears here by itself.",
+    ["Ask the daemon something: ", code("crictl pods")]);
 }
 
 /** Something is there, but the reader's filters hide it; `ways` are links that widen them. */
@@ -39,7 +44,7 @@ export function nextSteps() {
 /** `what` (such as "Request 12") is no longer, or not yet, among what the daemon remembers. */
 export function gone(what, ...ways) {
   return state("gone", `${what} is not remembered.`,
-    "The daemon keeps the newest requests and the slowest of each method, as many as docs/limits.md says, and forgets all of them when it restarts.",
+    "The daemon keeps the newest requests and the slowest of each method (docs/limits.md says how many), and starts with none when it is restarted.",
     ...ways);
 }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from dataclasses import dataclass
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -13,6 +15,7 @@ import pytest_asyncio
 
 from lab.lab import Lab
 from lab.pods import Pod
+from lab.registry import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -41,6 +44,14 @@ class Explorer:
             answer: dict[str, Any] = await response.json()
             return answer
 
+    def is_listening(self) -> bool:
+        """Return whether it answers. Other than a request of the CRI, this leaves no trace in the ledger."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/api/node", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
     async def run_pod(self, **config: Any) -> Pod:
         """Start a pod."""
         return await Pod.run(self.lab.client, self.lab.busybox, cgroup_parent=self.lab.cgroup_parent, **config)
@@ -51,13 +62,24 @@ class Explorer:
         return next(one for one in requests if not one["running"])
 
 
+@dataclass(slots=True)
+class Complaints:
+    """What the page has written into the console, and what it has asked of others."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def forgive(self, text: str) -> None:
+        """Take away what contains ``text``, where a test knows that no page can prevent it."""
+        self.texts = [one for one in self.texts if text not in one]
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def explorer() -> AsyncIterator[Explorer]:
     """A lab's page, with a few pods already started and removed."""
     if shutil.which("containerd") is None:
         pytest.skip("containerd is not installed")
-    async with Lab("bridge", settings={"http": {"address": "127.0.0.1:0"}}) as lab:
-        address = (lab.state / "http-address").read_text().strip()
+    address = f"127.0.0.1:{free_port()}"  # the same after a restart
+    async with Lab("bridge", settings={"http": {"address": address}}) as lab:
         running = Explorer(lab, f"http://{address}")
         async with asyncio.timeout(30):
             while (await running.get("/api/node"))["null_hop_ms"] is None:
@@ -84,16 +106,21 @@ async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bro
         await context.close()
 
 
+@pytest.fixture
+def complaints() -> Complaints:
+    """What the page complains of; at the end of a test it is nothing."""
+    return Complaints()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(browser: BrowserContext) -> AsyncIterator[Page]:
-    """An empty tab. What the page complains of in the console fails the test, and so does a request elsewhere."""
+async def page(browser: BrowserContext, complaints: Complaints) -> AsyncIterator[Page]:
+    """An empty tab. An error or a warning in the console fails the test, and so does a request elsewhere."""
     tab = await browser.new_page()
-    complaints: list[str] = []
     elsewhere: list[str] = []
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: complaints.texts.append(str(error)))
+    tab.on("console", lambda said: complaints.texts.append(said.text) if said.type in {"error", "warning"} else None)
     tab.on("request", lambda asked: None if "//127.0.0.1:" in asked.url else elsewhere.append(asked.url))
     yield tab
     await tab.close()
-    assert complaints == []
+    assert complaints.texts == []
     assert [url for url in elsewhere if not url.startswith("data:")] == []

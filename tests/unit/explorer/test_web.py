@@ -105,6 +105,14 @@ async def test_nothing_can_be_changed(listener: HttpListener):
     assert (await ask(listener, "/api/live", "HEAD"))[0] == 405  # its answer would have a body, and no end
 
 
+@pytest.mark.parametrize("path", ["/api/requests/7", "/api/pods/7"])
+async def test_what_is_absent_is_null_for_whom_asks_so(listener: HttpListener, path: str):
+    """A browser shows each 404 as an error of the page; without ``absent=null``, it stays one."""
+    assert (await ask(listener, path))[0] == 404
+    assert await ask(listener, f"{path}?absent=null") == (200, "null")
+    assert (await ask(listener, f"{path}?absent=no"))[0] == 404
+
+
 async def test_the_page_may_run_only_its_own_scripts(listener: HttpListener):
     """The policy allows nothing inline and nothing from elsewhere, and no other origin is let in."""
     async with aiohttp.ClientSession() as session, session.get(f"http://{listener.address}/") as answer:
