@@ -26,13 +26,17 @@ class Kills(Struct, frozen=True):
 
     own: int | None
     vanished: int
+    cgroup: int = 0
+    """The inode of the directory, which a cgroup made later under the same name does not have; 0 if it is gone."""
+    children: tuple[str, ...] = ()
+    """The names of the children that still exist."""
 
 
 def kills_below(directory: str, id_: str = "") -> Kills:
     """Count the kills below the cgroup at ``directory``, one of whose children has ``id_`` in its name.
 
-    A directory that does not exist (yet), or does not count, gives ``Kills(None, 0)``. Raises OSError for one that
-    cannot be read, because then nothing is known of kills.
+    A directory that does not exist (yet), or does not count, has no kills. Raises OSError for one that cannot be read,
+    because then nothing is known of kills.
     """
     # Read the sum first: it includes a child that is removed meanwhile, and excludes a kill that happens meanwhile.
     above = _count(directory)
@@ -40,12 +44,12 @@ def kills_below(directory: str, id_: str = "") -> Kills:
     kills = {name: _count(f"{directory}/{name}") for name in children}
     own = next((kills[name] for name in children if id_ and id_ in name), None)
     living = sum(count or 0 for count in kills.values())
-    return Kills(own, max(0, (above or 0) - living))
+    return Kills(own, max(0, (above or 0) - living), _identity(directory), tuple(children))
 
 
-def has_child(directory: str, id_: str) -> bool:
-    """Return whether a child of the cgroup at ``directory`` has ``id_`` in its name."""
-    return any(id_ in name for name in _children(directory))
+def kills_in_all(directory: str) -> int:
+    """Count all kills below the cgroup at ``directory``, with those in children that exist; for errors as above."""
+    return _count(directory) or 0
 
 
 def _count(directory: str) -> int | None:
@@ -57,6 +61,15 @@ def _count(directory: str) -> int | None:
         if error.errno not in _GONE:
             raise
         return None
+
+
+def _identity(directory: str) -> int:
+    try:
+        return os.stat(directory).st_ino  # noqa: PTH116
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
+        return 0
 
 
 def _children(directory: str) -> list[str]:

@@ -89,7 +89,10 @@ class Exits:
         """Containers whose start was undone: ends of their processes say nothing about them until the next start."""
         self._undoing: dict[str, Callable[[], None]] = {}
         """What to do when the undo of a container's start succeeds, which failed first."""
+        self._unattributed: set[str] = set()
+        """Containers whose end is being recorded: OOM kills in their pod may be theirs."""
         sandboxes.watch(self._forget)
+        sandboxes.watch(self._forget_pod)
         containers.watch(self._forget)
 
     async def wait(self, id_: str) -> None:
@@ -105,6 +108,7 @@ class Exits:
         time: containerd reports the end of a process that was never started with Go's zero time, the year 1.
         """
         at_ns = at_ns if at_ns > 0 else time.time_ns()
+        parent = self._cgroup_parent(id_)
         async with self._locks.of(id_):
             if id_ in self._undone:
                 return
@@ -124,14 +128,14 @@ class Exits:
             finished = await self._finish(id_)
         if not finished:
             self._finish_in_background(id_)
-        await self._mark_oom_kills_reported(id_)
+        await self._mark_oom_kills_reported(id_, parent)
 
     async def begin(self, id_: str) -> None:
         """Note the OOM kills so far, for the end of container ``id_``, whose process runs or is about to be made."""
         self._undone.discard(id_)
         self._deleted.discard(id_)
-        parents = (sandbox.config.linux.cgroup_parent for sandbox in self._sandboxes)
-        await self._oom_kills.begin(self._cgroup_parent(self._containers.get(id_)), parents)
+        container = self._containers.get(id_)
+        await self._oom_kills.begin(self._cgroup_parent(id_), self._paths.sandbox_state(container.sandbox_id))
 
     def start_undone(self, id_: str) -> None:
         """Ignore the end of the process of ``id_`` that was killed to undo its start."""
@@ -180,33 +184,59 @@ class Exits:
         container = self._containers.exact(id_)
         if container is None or self._has_ended(id_):
             return
+        self._unattributed.add(id_)
         if not await self._logs.wait_drained(id_, LOG_DRAIN_SECONDS):
             log.info("container.output_still_open", container_id=id_)
         message = ""
-        if code == _KILLED and not container.oom_killed:
-            killed = await self._oom_kills.was_oom_killed(id_, self._cgroup_parent(container))
-            if isinstance(killed, NotKnown):
-                message = (
-                    f"it is unknown whether it was killed for lack of memory: {shorten(killed.reason, _LONGEST_WORDS)}"
-                )
-            elif killed:
-                self._containers.update(id_, lambda c: c.replace(oom_killed=True))
+        if code and not container.oom_killed:
+            message = await self._why_killed(container, code)
         changed = self._containers.update(id_, exited(code, at_ns, reason=reason, message=message))
         if changed is None:
             return
         self._written(id_)
         log.info("container.exited", container_id=id_, exit_code=code, reason=changed.status.reason)
 
-    async def _mark_oom_kills_reported(self, id_: str) -> None:
-        container = self._containers.exact(id_)
-        if container is not None:
-            parent = self._cgroup_parent(container)
-            running = [each.id for each in self._containers if each.running and self._cgroup_parent(each) == parent]
-            await self._oom_kills.mark_reported(parent, running)
+    async def _why_killed(self, container: Container, code: int) -> str:
+        """Note whether memory ran out in the container, and return what to say if that is unknown of a kill.
 
-    def _cgroup_parent(self, container: Container) -> str:
-        """Return its pod's cgroup in the kubelet's form; empty if the kubelet set none, or if the pod is gone."""
-        sandbox = self._sandboxes.exact(container.sandbox_id)
+        A process of the container may have been killed, and the container have ended with another code because of it.
+        That is only looked at where it costs no call of containerd.
+        """
+        parent = self._cgroup_parent(container.id)
+        if code != _KILLED and not self._oom_kills.counts(parent):
+            return ""
+        directory = self._paths.sandbox_state(container.sandbox_id)
+        others = self._others(parent, container.id)
+        killed = await self._oom_kills.was_oom_killed(container, parent, directory, others)
+        if isinstance(killed, NotKnown):
+            unknown = (
+                f"it is unknown whether it was killed for lack of memory: {shorten(killed.reason, _LONGEST_WORDS)}"
+            )
+            return unknown if code == _KILLED else ""
+        if killed:
+            self._containers.update(container.id, lambda c: c.replace(oom_killed=True))
+        return ""
+
+    async def _mark_oom_kills_reported(self, id_: str, parent: str) -> None:
+        """Attribute the kills in the pod's cgroup so far, now that the end of ``id_`` is recorded."""
+        self._unattributed.discard(id_)
+        if self._oom_kills.counts(parent):
+            await self._oom_kills.mark_reported(parent, self._others(parent, id_))
+
+    def _others(self, parent: str, id_: str) -> list[str]:
+        """Return the other containers below ``parent`` that may have processes, or whose end is being recorded."""
+        return [
+            each.id
+            for each in self._containers
+            if each.id != id_
+            and (each.running or each.starting or each.unknown_reason or each.id in self._unattributed)
+            and self._cgroup_parent(each.id) == parent
+        ]
+
+    def _cgroup_parent(self, id_: str) -> str:
+        """Return the cgroup of a pod, or of a container's pod, as the kubelet names it; empty if there is none."""
+        container = self._containers.exact(id_)
+        sandbox = self._sandboxes.exact(id_ if container is None else container.sandbox_id)
         return "" if sandbox is None else sandbox.config.linux.cgroup_parent
 
     def out_of_memory(self, id_: str) -> None:
@@ -290,11 +320,13 @@ class Exits:
                 pauses = WRITE_RETRIES if id_ in self._unwritten else DELETE_RETRIES
                 await asyncio.sleep(pauses[min(attempt, len(pauses) - 1)])
                 attempt += 1
+                parent = self._cgroup_parent(id_)
                 async with self._locks.of(id_):
                     if id_ not in self._containers and id_ not in self._sandboxes:
                         return
                     done = await self._finish(id_) if self._has_ended(id_) else self._written(id_)
                 if done:
+                    await self._mark_oom_kills_reported(id_, parent)  # its cgroup has gone with the task
                     return
         finally:
             self._finishing.discard(id_)
@@ -306,3 +338,8 @@ class Exits:
             self._undone.discard(old.id)
             self._undoing.pop(old.id, None)
             self._deleted.discard(old.id)
+            self._unattributed.discard(old.id)
+
+    def _forget_pod(self, old: Sandbox | None, new: Sandbox | None) -> None:
+        if new is None and old is not None:
+            self._oom_kills.forget(old.config.linux.cgroup_parent, self._paths.sandbox_state(old.id))

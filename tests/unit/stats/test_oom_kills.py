@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from cri_shim.stats.oom_kills import Kills, has_child, kills_below
+from cri_shim.stats.oom_kills import Kills, kills_below, kills_in_all
 
 
 @pytest.fixture
@@ -23,39 +23,47 @@ def counted(directory, kills):
     (directory / "memory.events").write_text(f"low 0\nhigh 3\nmax 9\noom 2\noom_kill {kills}\noom_group_kill 0\n")
 
 
+def counts(directory, id_=""):
+    """The two counts: own, and of children that are gone."""
+    kills = kills_below(f"{directory}", id_)
+    return kills.own, kills.vanished
+
+
 def test_of_a_container_that_is_there(pod):
     """Its own count, whatever the others have; nothing has vanished."""
-    assert kills_below(f"{pod}", "aaa") == Kills(own=1, vanished=0)
-    assert kills_below(f"{pod}", "bbb") == Kills(own=0, vanished=0)
+    assert counts(pod, "aaa") == (1, 0)
+    assert counts(pod, "bbb") == (0, 0)
 
 
 def test_of_a_container_that_has_gone(pod):
     """The sum keeps what its file said."""
     shutil.rmtree(pod / "scope-aaa.scope")
-    assert kills_below(f"{pod}", "aaa") == Kills(own=None, vanished=1)
-    assert kills_below(f"{pod}", "bbb") == Kills(own=0, vanished=1)
+    assert counts(pod, "aaa") == (None, 1)
+    assert counts(pod, "bbb") == (0, 1)
+    assert kills_in_all(f"{pod}") == 1
 
 
 def test_a_kill_that_comes_between_two_files(pod):
     """More in the children than in the sum that was read before them is not a negative number."""
     counted(pod / "scope-bbb.scope", 5)
-    assert kills_below(f"{pod}").vanished == 0
+    assert counts(pod) == (None, 0)
 
 
 @pytest.mark.parametrize("directory", ["", "/no/such/directory"])
 def test_no_cgroup(directory):
     """What is not there has counted nothing."""
     assert kills_below(directory, "aaa") == Kills(own=None, vanished=0)
-    assert not has_child(directory, "aaa")
+    assert kills_in_all(directory) == 0
 
 
 def test_no_memory_controller(tmp_path):
     """Where memory is not counted nothing is known, which is no error."""
     (tmp_path / "scope-aaa.scope").mkdir()
-    assert kills_below(f"{tmp_path}", "aaa") == Kills(own=None, vanished=0)
+    assert counts(tmp_path, "aaa") == (None, 0)
 
 
-def test_children_by_id(pod):
-    """A child is found by the id in its name."""
-    assert has_child(f"{pod}", "bbb")
-    assert not has_child(f"{pod}", "ccc")
+def test_what_is_said_of_the_cgroup(pod):
+    """Its inode and the names of its children, of which one that was made later under its name has others."""
+    kills = kills_below(f"{pod}")
+    assert kills.cgroup == pod.stat().st_ino
+    assert sorted(kills.children) == ["scope-aaa.scope", "scope-bbb.scope"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from containerd_client import NotFound
+from containerd_client import NotFound, Unknown
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.keyed_locks import KeyedLocks
 from cri_shim.concurrency.supervisor import Supervisor
@@ -38,6 +38,9 @@ class World:
     def __init__(self, paths: Paths, supervisor: Supervisor) -> None:
         self.paths = paths
         self.killed: bool | NotKnown = False
+        self.counted = False
+        self.others: list[list[str]] = []
+        self.forgotten: list[tuple[str, Path]] = []
         self.drained = True
         self.containers: Index[Container] = Index("container")
         self.sandboxes: Index[Sandbox] = Index("sandbox")
@@ -57,12 +60,24 @@ class World:
         """Delete a task."""
         raise NotFound("Tasks/Delete", "no such task")
 
-    async def was_oom_killed(self, _id: str, _parent: str) -> bool | NotKnown:
+    def counts(self, _parent: str) -> bool:
+        """Say whether the kills in the pod are counted."""
+        return self.counted
+
+    async def was_oom_killed(
+        self, _container: object, _parent: str, _files: Path, others: list[str]
+    ) -> bool | NotKnown:
         """Say whether the kernel killed for want of memory."""
+        self.others.append(others)
         return self.killed
 
-    async def mark_reported(self, _parent: str, _running: object) -> None:
-        """Take note of nothing."""
+    async def mark_reported(self, _parent: str, others: list[str]) -> None:
+        """Take note of the others."""
+        self.others.append(others)
+
+    def forget(self, parent: str, directory: Path) -> None:
+        """Take note of it."""
+        self.forgotten.append((parent, directory))
 
     async def wait_drained(self, _id: str, _seconds: float) -> bool:
         """Say whether all output is written."""
@@ -187,3 +202,88 @@ async def test_a_status_that_cannot_be_written(world: World, monkeypatch: pytest
     world.exits.write_status(ID)
     world.containers.drop(ID)
     await until(lambda: not world.exits._finishing)
+
+
+NO_ANSWER = NotKnown("no answer")
+UNKNOWN = "it is unknown whether it was killed for lack of memory: no answer"
+
+
+@pytest.mark.parametrize(
+    ("code", "counted", "killed", "expected"),
+    [
+        (1, True, True, ("OOMKilled", "")),
+        (1, True, False, ("Error", "")),
+        (1, False, True, ("Error", "")),
+        (1, True, NO_ANSWER, ("Error", "")),
+        (0, True, True, ("Completed", "")),
+        (137, False, NO_ANSWER, ("Error", UNKNOWN)),
+    ],
+)
+async def test_an_end_because_of_a_child(
+    world: World, code: int, counted: bool, killed: bool | NotKnown, expected: tuple[str, str]
+) -> None:
+    """A kill in the container is the reason of any error where it is counted; containerd is asked of SIGKILL alone."""
+    world.counted, world.killed = counted, killed
+    world.containers.put(RUNNING)
+    await world.exits.ended(ID, code, 5)
+    status = world.containers.get(ID).status
+    assert (status.reason, status.message) == expected
+
+
+async def test_who_else_may_have_been_killed(world: World) -> None:
+    """Containers of the pod that run, start or have just ended; not the others, and none of another pod."""
+    linux = cri.LinuxPodSandboxConfig(cgroup_parent="/pod")
+    for id_ in (POD, "d" * 64):
+        parent = linux if id_ == POD else cri.LinuxPodSandboxConfig(cgroup_parent="/other")
+        world.sandboxes.put(Sandbox(id=id_, name=id_, config=cri.PodSandboxConfig(linux=parent), created_at=1))
+    world.containers.put(RUNNING)
+    for number, (pod, status, starting) in enumerate(
+        [
+            (POD, Status(created_at=1, started_at=2), False),
+            (POD, Status(created_at=1), True),
+            (POD, Status(created_at=1), False),
+            (POD, Status(created_at=1, started_at=2, finished_at=3), False),
+            ("d" * 64, Status(created_at=1, started_at=2), False),
+        ]
+    ):
+        container = Container(str(number) * 64, f"c{number}", pod, cri.ContainerConfig(), status, "sha256:1")
+        world.containers.put(container.replace(starting=starting))
+    world.counted = True
+    await world.exits.ended(ID, 137, 5)
+    assert world.others == [["0" * 64, "1" * 64]] * 2
+
+
+async def test_a_pod_that_is_dropped(world: World) -> None:
+    """What was counted for its cgroup is dropped with it."""
+    config = cri.PodSandboxConfig(linux=cri.LinuxPodSandboxConfig(cgroup_parent="/pod"))
+    world.sandboxes.put(Sandbox(id=POD, name="p", config=config, created_at=1))
+    world.sandboxes.drop(POD)
+    assert world.forgotten == [("/pod", world.paths.sandbox_state(POD))]
+
+
+async def test_the_end_of_a_pods_own_process(world: World) -> None:
+    """A kill of it is attributed at once, so that no container that is then stopped takes it for its own."""
+    config = cri.PodSandboxConfig(linux=cri.LinuxPodSandboxConfig(cgroup_parent="/pod"))
+    world.sandboxes.put(Sandbox(id=POD, name="p", config=config, created_at=1))
+    world.containers.put(RUNNING)
+    world.counted = True
+    await world.exits.ended(POD, 137, 5)
+    assert world.others == [[ID]]
+
+
+async def test_a_task_that_is_deleted_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cgroup goes with it only then, so what it counted is attributed again."""
+    config = cri.PodSandboxConfig(linux=cri.LinuxPodSandboxConfig(cgroup_parent="/pod"))
+    world.sandboxes.put(Sandbox(id=POD, name="p", config=config, created_at=1))
+    world.containers.put(RUNNING)
+    world.counted = True
+    answers: list[Exception] = [Unknown("Tasks/Delete", "busy"), NotFound("Tasks/Delete", "no such task")]
+
+    async def delete(_id: str) -> None:
+        raise answers.pop(0)
+
+    monkeypatch.setattr(world, "delete", delete)
+    await world.exits.ended(ID, 0, 5)
+    assert world.others == [[]]
+    await until(lambda: len(world.others) == 2)
+    assert not answers

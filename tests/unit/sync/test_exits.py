@@ -91,10 +91,13 @@ def exits(containers, tasks, paths, background):
 class FakeOomKills:
     """Nobody wants for memory."""
 
-    async def was_oom_killed(self, _id, _parent):
+    def counts(self, _parent):
         return False
 
-    async def mark_reported(self, _parent, _running):
+    async def was_oom_killed(self, *_):
+        return False
+
+    async def mark_reported(self, _parent, _others):
         pass
 
 
@@ -160,7 +163,7 @@ async def test_a_removal_gets_what_containerd_said(exits, tasks):
 async def test_a_kill_whose_cause_is_not_known(exits, containers, monkeypatch):
     """The message says so: the reason may become OOMKilled when the kernel's word arrives."""
 
-    async def was_oom_killed(_id, _parent):
+    async def was_oom_killed(*_):
         return NotKnown("Metrics: no answer")
 
     monkeypatch.setattr(exits._oom_kills, "was_oom_killed", was_oom_killed)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import time
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,13 +15,17 @@ from google.protobuf.any_pb2 import Any as Any_
 
 from containerd_client import DeadlineExceeded, NotFound
 from containerd_client.api.io.containerd.cgroups.v1 import cgroups_pb2 as cgroups_v1
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.cgroups import UNIFIED, Hierarchies
+from cri_shim.state.containers import Container, Status
 from cri_shim.stats import oom_kills
-from cri_shim.sync import oom
-from cri_shim.sync.oom import ROOM, OomKills
+from cri_shim.sync import oom_metrics
+from cri_shim.sync.oom import OomKills
 from cri_shim.sync.task_poll import NotKnown
+from tests.unit.kernel.kernel_log import kernel_log, killed
 
 POD = "kubepods-pod1.slice"
+PIDS = {"aaa": 70, "bbb": 80, "ccc": 90}
 
 
 class FakeTasks:
@@ -30,10 +36,12 @@ class FakeTasks:
 
 
 class FakePod:
-    """The files of a pod's cgroup below a root of its own."""
+    """The files of a pod's cgroup below a root of its own, and the directory that the daemon has for the pod."""
 
     def __init__(self, root):
         self.directory = root / "kubepods.slice/kubepods-pod1.slice"
+        self.files = root / "pod-files"
+        self.files.mkdir(exist_ok=True)
         self.kills: dict[str, int] = {}
         self.directory.mkdir(parents=True)
         self.total = 0
@@ -59,42 +67,81 @@ class FakePod:
             (self.directory / f"cri-containerd-{id_}.scope/memory.events").write_text(f"oom_kill {count}\n")
 
 
+def ended(id_):
+    """A container that has run for a second."""
+    status = Status(created_at=1, started_at=time.time_ns() - 1_000_000_000, pid=PIDS[id_])
+    return Container(id_, id_, "p" * 64, cri.ContainerConfig(), status, "sha256:1")
+
+
+def counting(root, log="/no/such/log"):
+    """A daemon's counts, and the log of the kernel that it reads."""
+    tasks = cast("Any", SimpleNamespace(tasks=FakeTasks()))
+    return OomKills(tasks, Hierarchies({UNIFIED: (str(root), "/")}), kernel_log=str(log))
+
+
+class Daemon:
+    """The counts of one daemon for one pod. ``others`` are the containers that have not been reported."""
+
+    def __init__(self, kills, pod, *others):
+        self.kills, self.pod, self.others = kills, pod, set(others)
+
+    async def begin(self):
+        await self.kills.begin(POD, self.pod.files)
+        return self
+
+    async def asked(self, id_):
+        """Ask for the cause of an end."""
+        return await self.kills.was_oom_killed(ended(id_), POD, self.pod.files, self.others - {id_})
+
+    async def reported(self, id_):
+        """The end of a container is recorded, and its task deleted."""
+        self.others.discard(id_)
+        await self.kills.mark_reported(POD, self.others)
+
+
 @pytest.fixture
 def pod(tmp_path):
     return FakePod(tmp_path)
 
 
 @pytest.fixture
-async def kills(tmp_path, pod):
-    kills = OomKills(cast("Any", SimpleNamespace(tasks=FakeTasks())), Hierarchies({UNIFIED: (str(tmp_path), "/")}))
-    await kills.begin(POD, {POD})
+async def daemon(tmp_path, pod):
+    daemon = await Daemon(counting(tmp_path), pod, "aaa", "bbb").begin()
     pod.start("aaa")
     pod.start("bbb")
-    return kills
+    return daemon
 
 
-async def test_the_scope_has_gone(pod, kills):
+@contextmanager
+def reading(daemon, *records):
+    """Let the daemon read these records of the kernel."""
+    with kernel_log(*records) as path:
+        daemon.kills._kernel_log = str(path)
+        yield
+
+
+async def test_the_scope_has_gone(pod, daemon):
     """The pod's count says that it was killed for want of memory."""
     pod.kill("aaa")
     pod.vanish("aaa")
-    assert await kills.was_oom_killed("aaa", POD)
+    assert await daemon.asked("aaa") is True
 
 
-async def test_the_scope_is_still_there(pod, kills):
+async def test_the_scope_is_still_there(pod, daemon):
     """Then it speaks for itself, and a neighbour's kill is not its own."""
     pod.kill("aaa")
-    assert await kills.was_oom_killed("aaa", POD)
-    assert not await kills.was_oom_killed("bbb", POD)
+    assert await daemon.asked("aaa") is True
+    assert await daemon.asked("bbb") is False
 
 
-async def test_killed_by_a_signal(pod, kills):
+async def test_killed_by_a_signal(pod, daemon):
     """SIGKILL alone is no want of memory."""
     pod.vanish("aaa")
-    assert not await kills.was_oom_killed("aaa", POD)
+    assert await daemon.asked("aaa") is False
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO])
-async def test_counts_that_cannot_be_read(pod, kills, monkeypatch, number):
+async def test_counts_that_cannot_be_read(tmp_path, pod, daemon, monkeypatch, number):
     """Nothing is known of a kill then, and nothing is attributed; what can be read later counts."""
     pod.kill("aaa")
     pod.vanish("aaa")
@@ -104,89 +151,216 @@ async def test_counts_that_cannot_be_read(pod, kills, monkeypatch, number):
 
     with monkeypatch.context() as patched:
         patched.setattr(oom_kills, "read", refuse)
-        assert isinstance(await kills.was_oom_killed("aaa", POD), NotKnown)
-        await kills.mark_reported(POD, ["bbb"])
-        await kills.begin("/another", {POD})
-    assert await kills.was_oom_killed("aaa", POD) is True
+        assert isinstance(await daemon.asked("aaa"), NotKnown)
+        await daemon.kills.mark_reported(POD, ["bbb"])
+        await daemon.kills.begin("/another", tmp_path / "another")
+        assert not daemon.kills.counts("/another")
+    assert await daemon.asked("aaa") is True
 
 
 @pytest.mark.parametrize("asked", [True, False])
-async def test_one_kill_is_reported_of_one_container(pod, kills, asked):
+async def test_one_kill_is_reported_of_one_container(pod, daemon, asked):
     """The next one that is killed is not told so, whether the first one ended of it or outlived a kill in it."""
     pod.kill("aaa")
     pod.vanish("aaa")
     if asked:
-        assert await kills.was_oom_killed("aaa", POD)
-    await kills.mark_reported(POD, ["bbb"])
+        assert await daemon.asked("aaa") is True
+    await daemon.reported("aaa")
     pod.vanish("bbb")
-    assert not await kills.was_oom_killed("bbb", POD)
+    assert await daemon.asked("bbb") is False
 
 
-async def test_two_at_once(pod, kills):
+async def test_two_at_once(pod, daemon):
     """The end of one is told while the other, killed for want of memory, has ended and is not told yet."""
     pod.kill("bbb")
     pod.vanish("bbb")
     pod.vanish("aaa")
-    await kills.mark_reported(POD, ["bbb"])
-    assert await kills.was_oom_killed("bbb", POD)
+    await daemon.reported("aaa")
+    assert await daemon.asked("bbb") is True
 
 
-async def test_what_was_before_the_daemon(pod, tmp_path, kills):
+async def test_two_at_once_and_the_kernel_says_which(pod, daemon):
+    """One was killed for want of memory and the other by a signal: its log tells them apart."""
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    pod.vanish("bbb")
+    for id_, expected in (("bbb", False), ("aaa", True)):
+        with reading(daemon, *killed("aaa", PIDS["aaa"])):
+            assert await daemon.asked(id_) is expected
+
+
+@pytest.mark.parametrize("records", [None, [(None, "the log has been overwritten since")]])
+async def test_two_at_once_and_the_kernel_does_not_say(pod, daemon, records):
+    """Without a word about either, both count: a kubelet starts them again all the same."""
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    pod.vanish("bbb")
+    for id_ in ("bbb", "aaa"):
+        with reading(daemon, *(records or [])):
+            assert await daemon.asked(id_) is True
+
+
+async def test_one_that_is_killed_while_the_end_of_another_is_recorded(pod, daemon):
+    """Its task is being deleted, which takes a while: only then is the kill attributed."""
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    assert await daemon.asked("aaa") is True
+    pod.vanish("bbb")
+    with reading(daemon, *killed("aaa", PIDS["aaa"])):
+        assert await daemon.asked("bbb") is False
+    await daemon.reported("aaa")
+
+
+async def test_one_that_is_starting_when_the_end_of_another_is_reported(pod, daemon):
+    """It was killed at once: the end of the other one does not take its kill."""
+    daemon.others.add("ccc")
+    pod.start("ccc")
+    pod.kill("ccc")
+    pod.vanish("ccc")
+    pod.vanish("aaa")
+    await daemon.reported("aaa")
+    with reading(daemon, *killed("ccc", PIDS["ccc"])):
+        assert await daemon.asked("ccc") is True
+
+
+async def test_one_that_has_no_cgroup_yet_when_the_end_of_another_is_reported(pod, daemon):
+    """Then the kill stays unattributed for now, and the kernel's log tells it from a later end by a signal."""
+    daemon.others.add("ccc")
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    with reading(daemon, *killed("aaa", PIDS["aaa"])):
+        assert await daemon.asked("aaa") is True
+    await daemon.reported("aaa")
+    pod.start("ccc")
+    pod.vanish("bbb")
+    with reading(daemon, *killed("aaa", PIDS["aaa"])):
+        assert await daemon.asked("bbb") is False
+    await daemon.reported("bbb")
+    pod.vanish("ccc")
+    assert await daemon.asked("ccc") is False
+
+
+async def test_what_was_before_the_daemon(tmp_path, pod, daemon):
     """Kills that another daemon has told of do not count for this one's containers."""
     pod.kill("aaa")
     pod.vanish("aaa")
-    later = OomKills(cast("Any", SimpleNamespace(tasks=FakeTasks())), Hierarchies({UNIFIED: (str(tmp_path), "/")}))
-    await later.begin(POD, {POD})
+    await daemon.reported("aaa")
+    later = await Daemon(counting(tmp_path), pod, "bbb").begin()
     pod.vanish("bbb")
-    assert not await later.was_oom_killed("bbb", POD)
+    assert await later.asked("bbb") is False
+
+
+@pytest.mark.parametrize("first", ["aaa", "bbb"])
+async def test_what_happened_while_no_daemon_ran(tmp_path, pod, daemon, first):
+    """The count that the last daemon has left says it, whichever container the next one looks at first."""
+    assert await daemon.asked("aaa") is False
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    later = Daemon(counting(tmp_path), pod, "aaa", "bbb")
+    if first == "bbb":
+        await later.begin()
+    assert await later.asked("aaa") is True
+    await later.reported("aaa")
+    pod.vanish("bbb")
+    assert await later.asked("bbb") is False
+
+
+async def test_a_daemon_that_has_left_no_count(tmp_path, pod, daemon):
+    """Nothing says whether a kill is from before: containerd is asked, and the kills from now on count."""
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    (pod.files / "oom-kills").unlink()
+    later = Daemon(counting(tmp_path), pod, "aaa", "bbb")
+    assert await later.asked("aaa") is False
+    await later.begin()
+    pod.kill("bbb")
+    pod.vanish("bbb")
+    later.others.discard("aaa")
+    assert await later.asked("bbb") is True
+
+
+@pytest.mark.parametrize("text", ["", "1", "1 x", "-1 2", "1 2 3", "9" * 100])
+async def test_a_count_that_is_damaged(tmp_path, pod, daemon, text):
+    """It is as if there were none."""
+    (pod.files / "oom-kills").write_text(text)
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    assert await Daemon(counting(tmp_path), pod, "aaa").asked("aaa") is False
+
+
+async def test_a_pod_whose_directory_is_being_removed(pod, daemon):
+    """The count cannot be written, which is no fault."""
+    shutil.rmtree(pod.files)
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    assert await daemon.asked("aaa") is True
+    await daemon.reported("aaa")
+    assert not pod.files.exists()
 
 
 async def test_a_pod_whose_cgroup_comes_with_the_container(tmp_path):
     """A slice that nobody has made yet has counted nothing."""
-    kills = OomKills(cast("Any", SimpleNamespace(tasks=FakeTasks())), Hierarchies({UNIFIED: (str(tmp_path), "/")}))
-    await kills.begin(POD, {POD})
+    (tmp_path / "pod-files").mkdir()
+    kills = counting(tmp_path)
+    await kills.begin(POD, tmp_path / "pod-files")
     pod = FakePod(tmp_path)
     pod.start("aaa")
     pod.kill("aaa")
     pod.vanish("aaa")
-    assert await kills.was_oom_killed("aaa", POD)
+    assert await Daemon(kills, pod, "aaa").asked("aaa") is True
+
+
+async def test_a_cgroup_that_is_made_anew(tmp_path, pod, daemon):
+    """A static pod that is removed and added again has the same cgroup, whose count begins at 0 again."""
+    for _ in range(3):
+        pod.kill("aaa")
+    pod.vanish("aaa")
+    await daemon.reported("aaa")
+    pod.directory.rename(tmp_path / "kept, so that its inode is not used again")
+    again = FakePod(tmp_path)
+    again.start("bbb")
+    again.kill("bbb")
+    again.vanish("bbb")
+    assert await daemon.asked("bbb") is True
+
+
+@pytest.mark.parametrize(("records", "expected"), [([], False), (killed("aaa", PIDS["aaa"]), True)])
+async def test_a_pod_whose_cgroup_has_gone(pod, daemon, records, expected):
+    """Only the kernel's log can say."""
+    shutil.rmtree(pod.directory)
+    with reading(daemon, *records):
+        assert await daemon.asked("aaa") is expected
 
 
 @pytest.mark.parametrize("parent", ["", "unknown.slice"])
-async def test_no_parent(kills, parent):
+async def test_no_parent(pod, daemon, parent):
     """Without a pod's cgroup containerd is asked; what it cannot say any more is no."""
-    await kills.begin("", {POD})
-    assert not await kills.was_oom_killed("aaa", parent)
+    await daemon.kills.begin("", pod.files)
+    assert await daemon.kills.was_oom_killed(ended("aaa"), parent, pod.files / "none", ()) is False
+    assert not daemon.kills.counts(parent)
 
 
 async def test_cgroup_v1(pod):
     """There a container's own cgroup is all there is."""
     kills = OomKills(cast("Any", SimpleNamespace(tasks=FakeTasks())), None)
-    await kills.begin(POD, {POD})
+    daemon = await Daemon(kills, pod, "aaa").begin()
     pod.start("aaa")
     pod.kill("aaa")
     pod.vanish("aaa")
-    assert not await kills.was_oom_killed("aaa", POD)
-    await kills.mark_reported(POD, [])
+    assert await daemon.asked("aaa") is False
+    await daemon.reported("aaa")
+    assert not kills.counts(POD)
+    assert list(pod.files.iterdir()) == []
 
 
-async def test_pods_that_have_gone_are_forgotten(kills):
-    """Memory does not grow with the pods that have been."""
-    for number in range(3 * ROOM):
-        parent = f"kubepods-pod{number}.slice"
-        await kills.begin(parent, {parent})
-    assert len(kills._reported) <= ROOM
-
-
-async def test_pods_that_are_there_are_not_forgotten(pod, kills):
-    """However many come and go besides."""
-    pod.kill("aaa")
-    pod.vanish("aaa")
-    await kills.mark_reported(POD, ["bbb"])
-    for number in range(3 * ROOM):
-        await kills.begin(f"other{number}.slice", {POD})
-    pod.vanish("bbb")
-    assert not await kills.was_oom_killed("bbb", POD)
+async def test_pods_that_have_gone_are_forgotten(tmp_path, pod, daemon):
+    """Memory does not grow with the pods that have been; a cgroup that another pod has too stays."""
+    await daemon.kills.begin(POD, tmp_path / "second attempt")
+    daemon.kills.forget(POD, pod.files)
+    assert daemon.kills.counts(POD)
+    daemon.kills.forget(POD, tmp_path / "second attempt")
+    assert not daemon.kills.counts(POD)
+    daemon.kills.forget("unknown", pod.files)
 
 
 class SilentTasks:
@@ -205,15 +379,15 @@ class SilentTasks:
 
 
 @pytest.mark.parametrize(("failures", "expected"), [(0, True), (2, True), (99, NotKnown("Tasks/Metrics: no answer"))])
-async def test_a_containerd_that_does_not_answer(monkeypatch, failures, expected):
+async def test_a_containerd_that_does_not_answer(monkeypatch, tmp_path, failures, expected):
     """It is asked again; then it is not known, which is not the same as no."""
-    monkeypatch.setattr(oom, "ASKED_AGAIN", (0, 0, 0))
+    monkeypatch.setattr(oom_metrics, "ASKED_AGAIN", (0, 0, 0))
     client = SimpleNamespace(tasks=SilentTasks(failures))
-    assert await OomKills(cast("Any", client), None).was_oom_killed("aaa", POD) == expected
+    assert await OomKills(cast("Any", client), None).was_oom_killed(ended("aaa"), POD, tmp_path, ()) == expected
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-async def test_metrics_that_are_none(version):
+async def test_metrics_that_are_none(tmp_path, version):
     """A shim's answer that cannot be read says nothing about the cause, and the exit is recorded all the same."""
     data = Any_(type_url=f"io.containerd.cgroups.{version}.Metrics", value=b"\x0a\x05\xff")
 
@@ -222,6 +396,6 @@ async def test_metrics_that_are_none(version):
             return [SimpleNamespace(data=data)]
 
     kills = OomKills(cast("Any", SimpleNamespace(tasks=Tasks())), None)
-    answer = await kills.was_oom_killed("c1", "")
+    answer = await kills.was_oom_killed(ended("aaa"), "", tmp_path, ())
     assert isinstance(answer, NotKnown)
     assert "cannot be read" in answer.reason
