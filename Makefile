@@ -197,12 +197,12 @@ unit-with: venv $(VENV)-$(OTHER)/.installed  ## run the unit tests on another Py
 	$(VENV)-$(OTHER)/bin/python -m pytest tests/unit tests/hostile $(ARGS)
 
 # SUITES names suites of tests/guest/suites.py; ARGS is passed to pytest. GUEST_DEBIAN=trixie makes the guest a Debian
-# 13; it gets an environment for the Python that this has.
+# 13; it gets an environment for the Python that this has. GUEST_KUBELET names a kubelet for the suite of that name.
 GUEST_VENV := $(VENV)$(if $(filter trixie,$(GUEST_DEBIAN)),-3.13)
 
 .PHONY: test-guest
 test-guest: venv $(GUEST_VENV)/.installed guest-packages  ## run the tests that need cgroup v2 or systemd, in a virtual machine
-	GUEST_DEBIAN=$(GUEST_DEBIAN) $(GUEST_VENV)/bin/python -m tests.guest.run $(SUITES) -- $(ARGS)
+	GUEST_DEBIAN=$(GUEST_DEBIAN) GUEST_KUBELET=$(GUEST_KUBELET) $(GUEST_VENV)/bin/python -m tests.guest.run $(SUITES) -- $(ARGS)
 
 # CRICTL names a crictl, which Debian does not have; without one its commands are left out.
 .PHONY: test-install

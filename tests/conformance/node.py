@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from lab.images import Image
 
+SELINUX = Path("/sys/fs/selinux/enforce")
+
 
 @dataclass(slots=True)
 class Node:
@@ -89,7 +91,9 @@ async def lab_node(kind: Literal["bridge", "plugin", "pinned"]) -> AsyncIterator
     """Bring up a lab and give it as a node."""
     pinned = kind == "pinned"
     server: Literal["bridge", "plugin"] = "plugin" if kind == "plugin" else "bridge"
-    settings = {"sandbox": {"infra": "pinned"}} if pinned else {}
+    settings: dict[str, Any] = {"sandbox": {"infra": "pinned"}} if pinned else {}
+    if SELINUX.exists():
+        settings |= {"enable_selinux": True} if server == "plugin" else {"runtime": {"enable_selinux": True}}
     async with Lab(server, settings=settings) as lab:
         version = lab.containerd.version
         yield Node(server, lab.client, lab.images, lab.logs, lab.cgroup_parent, version, pinned)

@@ -37,8 +37,12 @@ PACKAGES = (
     "docker-registry",
     "busybox-static",
 )
+# What a guest has besides whose kernel enforces SELinux, and how its kernel is told.
+SELINUX_PACKAGES = ("selinux-policy-default", "policycoreutils", "selinux-utils")
+SELINUX_COMMAND_LINE = "security=selinux selinux=1 enforcing=1"
 SIZE = "3G"
 ROOT = Path(__file__).parent / "root"
+SELINUX_ROOT = Path(__file__).parent / "root-selinux"
 # The tests start these themselves, and a machine that lives for minutes needs no updates or consoles.
 DISABLED = ("containerd.service", "docker-registry.service")
 MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "getty@tty1.service")
@@ -54,24 +58,29 @@ class Base:
     image: Path
     kernel: Path
     initrd: Path
+    command_line: str = ""
+    """What this Debian needs on the kernel's command line."""
 
     @classmethod
-    def made(cls, cache: Path) -> Base:
+    def made(cls, cache: Path, *, selinux: bool = False) -> Base:
         """The one of this recipe and these sources: kept from before, or else made; raises :class:`GuestError`."""
         release = guest_release()
         sources, settings = apt_sources(release), apt_settings()
-        directory = cache / f"base-{release}-{recipe(sources, settings)}"
-        base = cls(directory / "root.img", directory / "vmlinuz", directory / "initrd")
+        name = f"{'selinux' if selinux else 'base'}-{release}"
+        directory = cache / f"{name}-{recipe(sources, settings)}"
+        command_line = SELINUX_COMMAND_LINE if selinux else ""
+        base = cls(directory / "root.img", directory / "vmlinuz", directory / "initrd", command_line)
         if not directory.exists():
-            for old in cache.glob(f"base-{release}-*"):
+            for old in cache.glob(f"{name}-*"):
                 shutil.rmtree(old)
-            build(directory, release, sources, settings)
+            build(directory, release, sources, settings, selinux=selinux)
         return base
 
 
 def recipe(*parts: str) -> str:
     """A name for all that decides what is in the image."""
-    files = [Path(__file__), *sorted(path for path in ROOT.rglob("*") if path.is_file())]
+    roots = (ROOT, SELINUX_ROOT)
+    files = [Path(__file__), *sorted(path for root in roots for path in root.rglob("*") if path.is_file())]
     content = [*(part.encode() for part in parts), *(path.read_bytes() for path in files)]
     return hashlib.sha256(b"\0".join(content)).hexdigest()[:16]
 
@@ -102,7 +111,7 @@ def apt_settings() -> str:
     return "".join(line + "\n" for line in run("apt-config", "dump").splitlines() if line.startswith(REACHING))
 
 
-def build(directory: Path, release: str, sources: str, settings: str) -> None:
+def build(directory: Path, release: str, sources: str, settings: str, *, selinux: bool = False) -> None:
     """Install the Debian and make the image; the directory appears when it is complete."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="base-building-", dir=directory.parent) as name:
@@ -113,13 +122,14 @@ def build(directory: Path, release: str, sources: str, settings: str) -> None:
             "mmdebstrap",
             "--mode=root",
             "--variant=minbase",
-            f"--include={','.join(PACKAGES)}",
+            f"--include={','.join((*PACKAGES, *(SELINUX_PACKAGES if selinux else ())))}",
             f"--aptopt={name}/apt.conf",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in KEEP_OUT),
             f"--customize-hook=sync-in {ROOT} /",
             '--customize-hook=chroot "$1" systemctl enable guest-tests.service',
             f'--customize-hook=chroot "$1" systemctl mask {" ".join(MASKED)}',
             f'--customize-hook=chroot "$1" systemctl disable {" ".join(DISABLED)}',
+            *(selinux_hooks() if selinux else ()),
             release,
             str(tree),
             "-",
@@ -130,6 +140,19 @@ def build(directory: Path, release: str, sources: str, settings: str) -> None:
             boot.rename(done / target)
         make_disk(done / "root.img", tree, size=SIZE)
         done.rename(directory)
+
+
+def selinux_hooks() -> tuple[str, ...]:
+    """Return what makes the Debian one that enforces SELinux: a module for containers, and a label on every file.
+
+    Debian's policy names the type of containers, and does not define it.
+    """
+    contexts = "/etc/selinux/default/contexts/files/file_contexts"
+    return (
+        f"--customize-hook=sync-in {SELINUX_ROOT} /",
+        '--customize-hook=chroot "$1" semodule -n -s default -i /usr/local/share/selinux/container.cil',
+        f'--customize-hook=chroot "$1" setfiles -F -e /proc -e /sys -e /dev {contexts} /',
+    )
 
 
 def make_disk(image: Path, tree: Path, *, size: str, label: str = "") -> None:

@@ -91,7 +91,7 @@ class Run:
             *("-serial", f"file:{self.console}", "-serial", "stdio"),
             *("-device", "virtio-rng-pci"),
             *("-kernel", str(self.base.kernel), "-initrd", str(self.base.initrd)),
-            *("-append", f"{COMMAND_LINE} {self.arguments}".strip()),
+            *("-append", " ".join(filter(None, (COMMAND_LINE, self.base.command_line, self.arguments)))),
             *(word for disk, temporary in drives for word in ("-drive", drive(disk, temporary))),
         ]
 

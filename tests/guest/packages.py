@@ -1,7 +1,8 @@
-"""The Debian package of the checkout, one of a later version, and a crictl if there is one: to carry into the guest."""
+"""What the guest gets in /opt/packages: the Debian packages, a crictl if there is one, a kubelet if one is given."""
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 from pathlib import Path
@@ -31,6 +32,14 @@ def built_packages(cache: Path) -> list[Path]:
         carried = [path.rename(target / path.name) for path in built]
     crictl = crictl_program()
     return [*carried, Path(shutil.copy(crictl, target / "crictl"))] if crictl else carried
+
+
+def given_kubelet() -> Path:
+    """Return the kubelet that GUEST_KUBELET names; raises :class:`~tests.guest.errors.GuestError` if it names none."""
+    program = Path(os.environ.get("GUEST_KUBELET", ""))
+    if not program.is_file() or program.name != "kubelet":
+        raise GuestError("the suite needs a kubelet, which Debian does not have: GUEST_KUBELET=/path/to/kubelet")
+    return program
 
 
 def this_version(directory: Path) -> Path:

@@ -32,7 +32,7 @@ CODE = ("cri_shim", "containerd_client", "untrusted", "proto", "deploy", "pyproj
 CARRIED = ("tests", "lab", "deploy", "pyproject.toml", "docs/install.md")
 NEEDED_BY_TESTS = ("pytest", "pytest-asyncio", "pytest-timeout", "pytest-rerunfailures")
 ENVIRONMENT = "cri-shim"
-SIZE = "512M"
+SIZE = "1G"
 GENERATED = shutil.ignore_patterns("__pycache__", "api")
 
 

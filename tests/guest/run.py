@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from tests.guest.base import Base
 from tests.guest.errors import GuestError
 from tests.guest.machine import Run
-from tests.guest.packages import built_packages
+from tests.guest.packages import built_packages, given_kubelet
 from tests.guest.project import project_disk
 from tests.guest.report import outcome, summary
 from tests.guest.suites import SUITES, chosen
@@ -40,15 +40,17 @@ def main() -> int:
 
     CACHE.mkdir(parents=True, exist_ok=True)
     try:
-        base = Base.made(CACHE)
+        suites = chosen(names)
+        base = Base.made(CACHE, selinux=any(suite.selinux for suite in suites))
         say("the Debian is there")
-        needs_packages = any(suite.packages for suite in chosen(names))
-        project = project_disk(CACHE, built_packages(CACHE) if needs_packages else ())
+        carried = built_packages(CACHE) if any(suite.packages for suite in suites) else []
+        carried += [given_kubelet()] if any(suite.kubelet for suite in suites) else []
+        project = project_disk(CACHE, carried)
         say("the disk with the project is there")
         with TemporaryDirectory(prefix="run-", dir=CACHE) as directory:
             arguments = f"guest.suites={','.join(names)} guest.pytest={chr(0).join(more).encode().hex()}"
             results = Run(base, project, Path(directory), arguments).boot(say, LONGEST_SECONDS)
-            outcomes = [outcome(suite, results) for suite in chosen(names)]
+            outcomes = [outcome(suite, results) for suite in suites]
             for path in keep_measured(results):
                 say(f"kept {path}")
     except GuestError as error:

@@ -18,7 +18,8 @@ RESULTS = Path("/run/results")
 class Suite:
     """One run of pytest, or of a ``module`` that measures. ``claim`` says what it shows; ``environment`` is for lab.
 
-    ``packages`` says that it needs the Debian packages, which take minutes to build.
+    ``packages`` says that it needs the Debian packages, which take minutes to build; ``kubelet``, that it needs the one
+    that GUEST_KUBELET names; ``selinux``, that the guest's kernel must enforce SELinux.
     """
 
     name: str
@@ -28,6 +29,8 @@ class Suite:
     always: bool = True
     module: str = ""
     packages: bool = False
+    kubelet: bool = False
+    selinux: bool = False
 
 
 SYSTEMD = (("LAB_CGROUP_DRIVER", "systemd"),)
@@ -36,6 +39,8 @@ CGROUPS = (
     "tests/conformance/test_resources_v2.py",
     "tests/conformance/test_pressure_v2.py",
 )
+KUBELET_LIKE = ("tests/guest/kubelet/test_pods.py", "tests/guest/kubelet/test_out_of_memory.py", "-s")
+OWNED = ("LAB_OWNS_MACHINE", "1")
 # The statistics that could find another cgroup than they should; emulated, the whole file takes more than a minute.
 OF_CGROUPS = tuple(
     f"tests/conformance/test_stats.py::test_{name}"
@@ -90,24 +95,47 @@ SUITES = (
         ),
     ),
     Suite(
+        "kubelet-like",
+        "what a kubelet does on cgroup v2: QoS classes, its rhythm, resize, swap, OOM, restarts; cgroupfs driver",
+        KUBELET_LIKE,
+        (OWNED,),
+    ),
+    Suite("kubelet-like-systemd", "the same with slices of the systemd driver", KUBELET_LIKE, (*SYSTEMD, OWNED)),
+    Suite(
+        "kubelet",
+        "static pods of a real kubelet with systemd slices: QoS classes, OOM, restarts of every daemon",
+        ("tests/guest/kubelet/test_real_kubelet.py",),
+        (*SYSTEMD, OWNED),
+        always=False,
+        kubelet=True,
+    ),
+    Suite(
+        "selinux",
+        "labels of pods and containers where the kernel enforces SELinux",
+        ("tests/conformance/test_selinux.py", "tests/guest/test_enforcing.py", "--cri-kind=bridge", "-s"),
+        (OWNED,),
+        always=False,
+        selinux=True,
+    ),
+    Suite(
         "install",
         "the commands of docs/install.md, from the Debian package to a pod and back to nothing",
         ("tests/guest/test_install.py", "-s"),
-        (*SYSTEMD, ("LAB_OWNS_MACHINE", "1")),
+        (*SYSTEMD, OWNED),
         always=False,
         packages=True,
     ),
     Suite(
         "units",
-        "the shipped units under a real systemd: readiness, watchdog, restarts, stop",
-        ("tests/guest/test_installed.py",),
-        (*SYSTEMD, ("LAB_OWNS_MACHINE", "1")),
+        "the shipped units under a real systemd: readiness, watchdog, reload, restarts, stop; the set-up and its undo",
+        ("tests/guest/test_installed.py", "tests/guest/test_setup.py"),
+        (*SYSTEMD, OWNED),
     ),
     Suite(
         "package",
         "the Debian package under running pods: install, set-up, upgrade, downgrade, remove, purge",
         ("tests/guest/test_package.py",),
-        (*SYSTEMD, ("LAB_OWNS_MACHINE", "1")),
+        (*SYSTEMD, OWNED),
         always=False,
         packages=True,
     ),
@@ -128,6 +156,13 @@ SUITES = (
         ),
         always=False,
         module="lab.versions_bench",
+    ),
+    Suite(
+        "cgroup-lock",
+        "how long a move into a cgroup takes on cgroup v2, after a quiet moment and soon after another one",
+        ("--output", str(RESULTS / "cgroup-lock.json")),
+        always=False,
+        module="lab.measuring.cgroup_lock",
     ),
     comparison("comparison", "on cgroup v2 with the cgroupfs driver"),
     comparison("comparison-systemd", "on cgroup v2 with the systemd driver", environment=SYSTEMD),

@@ -19,7 +19,7 @@ from lab.cgroup_driver import ROOT
 from lab.cri_client import CriClient
 from lab.pod_configs import sh
 from lab.pods import Pod
-from tests.guest.installed import SOCKET, UNIT, allowed, connected, installed, journal, shown, systemctl
+from tests.guest.installed import SETTINGS, SOCKET, UNIT, allowed, connected, installed, journal, shown, systemctl
 
 pytestmark = [
     pytest.mark.root,
@@ -32,14 +32,14 @@ SLICE = ROOT / "kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod
 SHORT_WATCHDOG = Path(f"/run/systemd/system/{UNIT}.d/10-short-watchdog.conf")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def machine():
     """This machine with the project installed on it."""
     with installed() as installed_machine:
         yield installed_machine
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def client(machine):
     """A client of the installed daemon."""
     async with connected() as cri_client:
@@ -101,6 +101,36 @@ async def test_containerd_has_no_cri_of_its_own(client):
 async def test_the_daemon_shares_the_machines_mounts(machine, client):
     """The service has no mount namespace of its own: containerd must see what the daemon mounts."""
     assert os.readlink(f"/proc/{machine.pid}/ns/mnt") == os.readlink("/proc/1/ns/mnt")
+
+
+async def test_the_unit_needs_no_delegation(machine, pod):
+    """No container is in the daemon's cgroup, it makes none in it, and moves into it are allowed (docs/adr/0022)."""
+    await pod.start()
+    own = ROOT / "system.slice" / UNIT
+    assert str(machine.pid) in (own / "cgroup.procs").read_text().split()
+    assert not [each for each in own.iterdir() if each.is_dir()]
+    assert (own / "cgroup.subtree_control").read_text().strip() == ""
+    assert shown("Delegate") == "no"
+    (own / "cgroup.procs").write_text(str(machine.pid))
+
+
+async def test_a_slice_of_its_own(machine, pod):
+    """An operator who reserves resources for the pods' daemons puts it into a slice by a drop-in; pods run on."""
+    container = await pod.start(command=COUNT)
+    drop_in = Path(f"/run/systemd/system/{UNIT}.d/20-slice.conf")
+    drop_in.parent.mkdir(parents=True, exist_ok=True)
+    drop_in.write_text("[Service]\nSlice=podruntime.slice\n")
+    try:
+        await asyncio.to_thread(systemctl, "daemon-reload")
+        await asyncio.to_thread(systemctl, "restart", UNIT)
+        assert f"/podruntime.slice/{UNIT}" in Path(f"/proc/{machine.pid}/cgroup").read_text()
+        await more_lines(container)
+        assert await pod.output("echo hello") == "hello"
+        assert SLICE.name in Path(f"/proc/{await pid_of(container)}/cgroup").read_text()
+    finally:
+        drop_in.unlink()
+        await asyncio.to_thread(systemctl, "daemon-reload")
+        await asyncio.to_thread(systemctl, "restart", UNIT)
 
 
 async def test_the_kubelet_learns_the_systemd_driver(client, pod):
@@ -220,6 +250,59 @@ async def test_the_journal_knows_what_is_how_bad(client, pod):
     assert {one["PRIORITY"] for one in said} >= {"6"}
     assert any(int(one["PRIORITY"]) <= 4 and "rpc.failed" in one["MESSAGE"] for one in said)
     assert not any(one["MESSAGE"].startswith("20") for one in said)
+
+
+@pytest.fixture
+def settings(machine):
+    """The configuration file, which is as before after the test, and the daemon with it."""
+    file = SETTINGS / "config.toml"
+    text = file.read_text()
+    yield file
+    file.write_text(text)
+    systemctl("reload-or-restart", UNIT)
+
+
+async def test_a_reload(machine, client, pod, settings):
+    """`systemctl reload` makes the daemon log more, names what waits for a restart, and disturbs nothing."""
+    container = await pod.start(command=COUNT)
+    before, restarts, since = machine.pid, shown("NRestarts"), now()
+    settings.write_text('log_level = "debug"\nsocket_mode = "0600"\n' + settings.read_text())
+    await asyncio.to_thread(systemctl, "reload", UNIT)
+    await asyncio.to_thread(machine.until, lambda: "daemon.reloaded" in journal("--since", since))
+    await client.Status()
+    await asyncio.to_thread(machine.until, lambda: "7" in priorities(since))
+    assert "daemon.restart_needed" in journal("--since", since)
+    assert "socket_mode" in journal("--since", since)
+    assert stat.S_IMODE(SOCKET.stat().st_mode) == 0o660
+    assert (machine.pid, shown("NRestarts"), shown("ActiveState")) == (before, restarts, "active")
+    await more_lines(container)
+    every_line_once(container)
+
+
+@pytest.mark.parametrize("wrong", ['log_level = "loud"\n', "no_such_key = 1\n", "= not toml"])
+async def test_a_reload_of_a_wrong_file(machine, pod, settings, wrong):
+    """`systemctl reload` fails and says why; the daemon goes on with what it had, and answers."""
+    container = await pod.start()
+    before = machine.pid
+    settings.write_text(wrong + settings.read_text())
+    done = await asyncio.to_thread(
+        subprocess.run, ["systemctl", "reload", UNIT], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert (machine.pid, shown("ActiveState")) == (before, "active")
+    assert (await container.status()).state == cri.CONTAINER_RUNNING
+    assert await pod.output("echo hello") == "hello"
+
+
+def now():
+    """The time in the journal's form."""
+    return f"@{time.time():.3f}"
+
+
+def priorities(since):
+    """The priorities of the journal's lines since then."""
+    lines = journal("--since", since, "--output=json", "_TRANSPORT=stdout").splitlines()
+    return {json.loads(line).get("PRIORITY") for line in lines}
 
 
 async def pid_of(container):
