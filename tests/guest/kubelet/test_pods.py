@@ -143,8 +143,8 @@ async def test_a_resize_in_place(lab, run):
         assert read(directory, "cpu.weight") == str(weight(shares))
         assert read(directory, "memory.oom.group") == "1"
         assert pod.cgroup.read() == limits
-        told = (await container.status()).resources.linux
-        assert (told.cpu_shares, told.cpu_quota, told.memory_limit_in_bytes) == (shares, quota, memory)
+        answer = (await container.status()).resources.linux
+        assert (answer.cpu_shares, answer.cpu_quota, answer.memory_limit_in_bytes) == (shares, quota, memory)
     assert await pid_of(container) == process
 
 
@@ -238,10 +238,10 @@ async def test_swap_in_use(lab, run):
     await container.logged("full", 120)
     directory = pod.cgroup.leaf(container.id)
     assert read(directory, "memory.swap.max") == str(swapped)
-    told = (await lab.client.ContainerStats(container_id=container.id)).stats
+    answer = (await lab.client.ContainerStats(container_id=container.id)).stats
     in_use = int(read(directory, "memory.swap.current"))
     assert in_use > 10 * MIB
-    assert abs(told.swap.swap_usage_bytes.value - in_use) < 4 * MIB
-    assert told.swap.swap_available_bytes.value == swapped - told.swap.swap_usage_bytes.value
-    assert told.memory.usage_bytes.value <= memory
+    assert abs(answer.swap.swap_usage_bytes.value - in_use) < 4 * MIB
+    assert answer.swap.swap_available_bytes.value == swapped - answer.swap.swap_usage_bytes.value
+    assert answer.memory.usage_bytes.value <= memory
     await container.stop()
