@@ -233,6 +233,11 @@ lab: $(RUNTIME)/.installed  ## walk through the exercises of docs/lab in the pla
 compare: venv  ## measure this daemon against the in-process plugin, and report (a quarter of an hour)
 	$(RUN) -m lab.compare $(ARGS)
 
+# ARGS choose the sides and name programs that Debian does not have; docs/explorer.md describes them.
+.PHONY: pod-starts
+pod-starts: venv  ## record one pod start of each architecture, for the explorer (as root)
+	$(RUN) -m lab.pod_starts $(ARGS)
+
 # ARGS is, for example: --minutes 60 --kill 20 --kill-containerd 90
 .PHONY: soak
 soak: venv  ## churn pods for ten minutes, and prove that nothing is left and nothing has grown

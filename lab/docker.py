@@ -32,6 +32,8 @@ class DockerEngine:
     directory: Path
     containerd_address: str
     cgroup_parent: str
+    more: dict[str, str] = field(default_factory=dict)
+    """Further options of dockerd, by name."""
     daemon: Daemon = field(init=False)
     _environment: dict[str, str] = field(init=False)
 
@@ -55,6 +57,7 @@ class DockerEngine:
             "storage-driver": "overlay2",
             "exec-opt": f"native.cgroupdriver={'systemd' if cgroup_driver.by_systemd() else 'cgroupfs'}",
             "cgroup-parent": self.cgroup_parent,
+            **self.more,
         }
         command = ["dockerd", *(f"--{name}={value}" for name, value in options.items())]
         self.daemon = Daemon("dockerd", command, self.directory / "dockerd.log", self._environment)
