@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cri_shim.terminal.bill import price_mark, short_price
 from cri_shim.terminal.durations import ms, percent
 from cri_shim.terminal.fit import columns, folded
+from cri_shim.terminal.names import short_subject
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,7 @@ def request_line(summary: dict[str, Any], width: int = 0) -> str:
     If that is longer than ``width`` (0: no limit), what is beyond the price stands below, indented.
     """
     bill = summary["bill"]
-    about = " ".join(f"{name}={str(value)[:24]}" for name, value in summary["subject"].items())
+    about = short_subject(summary)
     failed = "" if summary["code"] == "OK" else f"  {outcome(summary)}"
     head = f"{summary['id']:>7}  {summary['method']:<25} {ms(bill['wall_ms']):>8} ms  {summary['hop_count']:>3} hops"
     where = f"world {ms(bill['world_ms']):>8}  queue {ms(bill['queue_ms']):>8}"

@@ -13,6 +13,7 @@ from cri_shim.ledger.unfinished import UNFINISHED
 from cri_shim.terminal.bill import bill_lines
 from cri_shim.terminal.durations import ms, size
 from cri_shim.terminal.fit import cut, folded
+from cri_shim.terminal.names import full_subject
 from cri_shim.terminal.table import outcome
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _head(record: dict[str, Any]) -> str:
         when = datetime.fromtimestamp(record["started_at"]).astimezone()
     except OSError as error:  # the C library has no such year
         raise ValueError(f"started_at is not a time: {error.strerror}") from error
-    about = "  ".join(f"{name}={value}" for name, value in record["subject"].items())
+    about = full_subject(record)
     lines = [f"{record['method']} {record['id']}  {outcome(record)}  {when:%Y-%m-%d %H:%M:%S}"]
     if about:
         lines.append(about)
