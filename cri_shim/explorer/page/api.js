@@ -1,9 +1,11 @@
 // The client of the daemon's listener: JSON answers, and the live events of the ledger.
 
+const AGAIN = [100, 300]; // milliseconds before the second and the third attempt
+
 /** Return a JSON answer; reject with the listener's error message. */
 export async function get(path, parameters = {}) {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ""));
-  const response = await fetch(`${path}${query.size ? `?${query}` : ""}`);
+  const response = await answered(`${path}${query.size ? `?${query}` : ""}`);
   if (!response.ok) throw Object.assign(new Error((await response.text()).trim() || `${path}: ${response.status}`), { status: response.status });
   return response.json();
 }
@@ -13,6 +15,16 @@ export async function getOne(path, parameters = {}) {
   const answer = await get(path, { ...parameters, absent: "null" });
   if (answer === null) throw Object.assign(new Error(`${path} is not remembered`), { status: 404 });
   return answer;
+}
+
+// A browser on the node drops what is under way when a pod's network interface comes or goes; asking again is enough.
+async function answered(address) {
+  for (const pause of AGAIN) {
+    const response = await fetch(address).catch(() => null);
+    if (response) return response;
+    await new Promise((later) => setTimeout(later, pause));
+  }
+  return fetch(address);
 }
 
 let offered = null;

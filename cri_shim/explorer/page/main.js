@@ -49,3 +49,4 @@ initTheme(document.getElementById("theme"));
 initKeys(route(VIEWS, "requests"), document.getElementById("keys-help"));
 follow();
 setInterval(describeNode, 10_000);
+dispatchEvent(new Event("cri-shim-drawn")); // for reload.js: every part of the page has arrived

@@ -104,15 +104,23 @@ function draw(view) {
         timeline({ lanes, axis, records: details, opened, origin, zoom: (start, end) => go(address({ from: start.toFixed(3), to: end.toFixed(3) })) }),
         detailed.length ? h("ul", { class: "legend" }, ...[["hop", "hops"], ["helper", "helpers"]].map(([kind, label]) => h("li", {}, h("i", { class: kind }), label))) : "",
         notes(view, axis),
-        requestTable(requests, { origin, opened, lanes, zoomTo: (one) => address({ ...padded(one), open: one.id }) }))
+        requestTable(requests, { origin, opened, lanes, zoomTo: (one) => address({ ...around(one), open: one.id }) }))
       : h("p", { class: "hint" }, "No request about it is remembered. The daemon knows it from containerd: it was made before the daemon was started, or so long ago that the ledger has forgotten it."),
   );
+  const row = view.query.get("row");
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  else if (row && document.activeElement === document.body) document.getElementById(`pod-request-${row}`)?.focus();
 }
 
-function padded({ start, end }) {
-  const more = Math.max(0.05, (end - start) / 50);
-  return { from: (start - more).toFixed(3), to: (end + more).toFixed(3) };
+// The row with the focus is in the address, so that reload and Back come to it again.
+place.addEventListener("focusin", ({ target }) => {
+  const row = target.closest(".pod-requests tr")?.dataset.request;
+  if (row) history.replaceState(null, "", address({ row }));
+});
+
+// From the beginning of a request to a little after its end.
+function around({ start, end }) {
+  return { from: start.toFixed(3), to: (end + Math.max(0.05, (end - start) / 50)).toFixed(3) };
 }
 
 // The address of this pod with some of the choices changed.
@@ -144,10 +152,14 @@ function summary(requests) {
 }
 
 function controls({ reads, toScale, ranged, bursts, from, to, whole }) {
+  const page = (id, some, label) => some.length > 0 &&
+    h("a", { id, class: "toggle", href: address({ from: some[0].from.toFixed(3), to: (some.at(-1).to + 0.05).toFixed(3), open: "" }) }, label);
   const toggle = (name, on, label) => h("a", { id: `pod-${name}`, class: "toggle", role: "button", "aria-pressed": String(on), href: address({ [name]: on ? "" : "1" }) }, label);
   const outside = to < whole[1] || from > whole[0];
   return h("p", { class: "controls" },
     outside || ranged ? h("a", { id: "pod-all", class: "toggle", href: address({ from: ranged && bursts.length <= MOST_BURSTS ? "" : whole[0], to: ranged && bursts.length <= MOST_BURSTS ? "" : whole[1], open: "" }) }, "All of it") : "",
+    page("pod-earlier", bursts.filter((one) => one.to < from).slice(-MOST_BURSTS), "← Earlier"),
+    page("pod-later", bursts.filter((one) => one.from > to).slice(0, MOST_BURSTS), "Later →"),
     toggle("reads", reads, "Reads"), toggle("scale", toScale, "To scale, nothing left out"));
 }
 

@@ -62,6 +62,12 @@ function laidOut(segments) {
   return { segments, perMs, drawn, place: (at) => placeOf(segments, at) };
 }
 
+/** A step of 1, 2 or 5 times a power of ten that gives the drawn time about eight parts. */
+export function stepOf({ drawn }) {
+  const power = 10 ** Math.floor(Math.log10(Math.max(drawn, 0.001) / 8));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => drawn / step <= 8.5);
+}
+
 /** Where a moment is on the axis, in percent. */
 function placeOf(segments, at) {
   const one = segments.find(({ to }) => at <= to) ?? segments.at(-1);

@@ -19,10 +19,10 @@ export function burstList(bursts, whole, address, shown) {
 }
 
 function link(one, address, shown) {
-  const pad = Math.max(0.05, (one.to - one.from) / 50);
+  const after = Math.max(0.05, (one.to - one.from) / 50);
   const inView = one.from >= shown.from && one.to <= shown.to;
   const often = one.count > 1 ? `, ${one.count} times, every ${span((one.to - one.from) / (one.count - 1))}` : "";
-  return h("a", { href: address({ from: (one.from - pad).toFixed(3), to: (one.to + pad).toFixed(3), open: "" }), class: inView ? "in-view" : "" },
+  return h("a", { href: address({ from: one.from.toFixed(3), to: (one.to + after).toFixed(3), open: "" }), class: inView ? "in-view" : "" },
     h("b", {}, one.from < 1 ? "0" : `+${span(one.from)}`), " ", countsOf(one.requests), often,
     one.count === 1 ? h("small", {}, ` ${span(one.to - one.from)}`) : null,
     one.requests.some((request) => !request.running && request.code !== "OK") ? h("span", { class: "bad" }, " failed") : null);

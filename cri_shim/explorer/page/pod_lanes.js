@@ -28,7 +28,11 @@ export function lanesOf(pod, origin, requests) {
   for (const request of requests) {
     lane(request, lanes, unmade).requests.push(request);
   }
-  for (const one of lanes.slice(1)) one.life ??= fromRequests(one.requests);
+  for (const one of lanes.slice(1)) {
+    one.life ??= fromRequests(one.requests);
+    // A removed container has ended, at the latest with its pod.
+    if (one.life && one.life.end === null && one.container?.state === "removed") one.life.end = at(pod.removed_at) ?? requests.at(-1)?.end ?? null;
+  }
   return lanes;
 }
 

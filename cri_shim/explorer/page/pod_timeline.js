@@ -3,7 +3,7 @@
 import { addressOf } from "./address.js";
 import { h, placed } from "./dom.js";
 import { brief, clock, exact, hopName, span } from "./format.js";
-import { stacked } from "./pod_axis.js";
+import { stacked, stepOf } from "./pod_axis.js";
 import { selectable } from "./pod_selection.js";
 
 const LABEL_WIDTH = 11; // percent of the axis that a label of it takes
@@ -12,33 +12,48 @@ const NAME_WIDTH = 6; // percent that a bar needs for its name
 
 /** Draw `lanes` on `axis`. `records`: details of requests by id. `opened`: ids whose hops have a row each. `zoom(from, to)` is called for a range. */
 export function timeline({ lanes, axis, records, opened, origin, zoom }) {
-  const body = h("div", { class: "lanes" }, head(axis, origin), ...lanes.flatMap((lane) => drawnLane(lane, axis, records, opened)), cuts(axis));
+  const body = h("div", { class: "lanes" }, head(axis, origin), ...lanes.map((lane) => drawnLane(lane, axis, records, opened)), ground(axis));
   selectable(body, axis, zoom);
   return body;
 }
 
+// The scale: where each drawn stretch begins, a line at each step from there, and how long each cut is.
 function head(axis, origin) {
   const track = h("div", { class: "lane-track scale" });
-  let free = -LABEL_WIDTH;
+  const step = stepOf(axis);
+  let free = -1;
+  const label = (left, kind, text, title) => {
+    if (left < free || left > 99) return;
+    const atEnd = left > 100 - LABEL_WIDTH;
+    const element = h("span", { class: atEnd ? `${kind} last` : kind, title }, text);
+    element.style.left = `${left}%`;
+    track.append(element);
+    free = left + LABEL_WIDTH;
+  };
   for (const { from, left, width, cut, to } of axis.segments) {
     if (cut) {
-      const label = h("span", { class: "cut-label", title: `${span(to - from)} left out` }, width >= BREAK_LABEL_WIDTH ? span(to - from) : "");
-      track.append(placed(label, left, width));
-    } else if (left - free >= LABEL_WIDTH) {
-      const label = h("span", { class: left > 100 - LABEL_WIDTH ? "moment last" : "moment", title: clock(origin + from / 1000) }, from < 0.001 ? "0" : `+${span(from)}`);
-      label.style.left = `${left}%`;
-      track.append(label);
-      free = left;
+      track.append(placed(h("span", { class: "cut-label", title: `${span(to - from)} left out` }, width >= BREAK_LABEL_WIDTH ? span(to - from) : ""), left, width));
+      continue;
     }
+    label(left, "moment", from < 0.001 ? "0" : `+${span(from)}`, clock(origin + from / 1000));
+    for (const at of gridOf({ from, to }, step)) label(axis.place(at), "step", `${from < 0.001 ? "" : "… +"}${span(at - from)}`, clock(origin + at / 1000));
   }
-  return h("div", { class: "lane axis-head", "aria-hidden": "true" }, h("span", { class: "lane-name" }, "since its beginning"), track);
+  return h("div", { class: "lane axis-head", "aria-hidden": "true" }, h("span", { class: "lane-name" }, `a line every ${span(step)}`), track);
 }
 
-// The cuts go through all lanes.
-function cuts(axis) {
+function gridOf({ from, to }, step) {
+  return Array.from({ length: Math.floor((to - from) / step) }, (_, index) => from + (index + 1) * step);
+}
+
+// Grid and cuts go through all lanes.
+function ground(axis) {
   const track = h("div", { class: "lane-track all-cuts" });
-  for (const { left, width, cut, idle } of axis.segments) if (cut) track.append(placed(h("i", { class: idle ? "cut" : "cut within" }), left, width));
-  return h("div", { class: "lane cuts", "aria-hidden": "true" }, h("span", { class: "lane-name" }), track);
+  const step = stepOf(axis);
+  for (const one of axis.segments) {
+    if (one.cut) track.append(placed(h("i", { class: one.idle ? "cut" : "cut within" }), one.left, one.width));
+    else for (const at of gridOf(one, step)) track.append(placed(h("u", { class: "grid-line" }), axis.place(at), 0));
+  }
+  return h("div", { class: "lane ground", "aria-hidden": "true" }, h("span", { class: "lane-name" }), track);
 }
 
 function drawnLane(lane, axis, records, opened) {
@@ -55,9 +70,9 @@ function drawnLane(lane, axis, records, opened) {
   }
   for (const one of known.filter(({ id }) => opened.has(id))) {
     rows.push(...piecesOf(one, records.get(one.id)).filter(inView).map((each) => row(h("small", { title: each.full }, each.label), `${each.kind} single`,
-      [piece(each, axis), h("span", { class: "duration" }, brief(each.duration_ms))], each, axis)));
+      [piece(each, axis, ""), h("span", { class: "duration" }, brief(each.duration_ms))], each, axis)));
   }
-  return [h("section", { class: "lane-group", "aria-label": lane.container ? `container ${lane.name}` : "the pod itself" }, ...rows)];
+  return h("div", { class: "lane-group", role: "group", "aria-label": lane.container ? `container ${lane.name}` : "the pod itself" }, ...rows);
 }
 
 function title(lane) {
@@ -106,11 +121,11 @@ function piecesOf(request, record) {
   ].sort((one, other) => one.start - other.start || other.end - one.end);
 }
 
-function piece(one, axis) {
+function piece(one, axis, label = one.label) {
   const left = axis.place(one.start);
   const width = axis.place(one.end) - left;
   const text = `${one.full}: ${exact(one.duration_ms)} ms`;
-  return placed(h("i", { class: one.bad ? `${one.kind} bad` : one.kind, title: text }, width >= NAME_WIDTH ? h("span", {}, one.label) : null), left, width);
+  return placed(h("i", { class: one.bad ? `${one.kind} bad` : one.kind, title: text }, label && width >= NAME_WIDTH ? h("span", {}, label) : null), left, width);
 }
 
 /** Every moment at which a request, or something in it, begins or ends. */
