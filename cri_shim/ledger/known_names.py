@@ -2,7 +2,7 @@
 
 Most requests carry only an id, and people know names. The state has the names of what exists. Those of what was removed
 are known for as long as the ledger remembers a request about it: its requests share one value, and this module only
-refers to that weakly. Nothing here runs while a request is worked on (docs/adr/0053).
+refers to that weakly. Nothing here runs while a request is worked on (docs/ledger.md, "What is kept").
 """
 
 from __future__ import annotations

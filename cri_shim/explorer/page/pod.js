@@ -1,7 +1,7 @@
 // One pod, from RunPodSandbox to RemovePodSandbox: its facts, its timeline, and its requests as a table.
 
 import { addressOf, go, parsed } from "./address.js";
-import { get, listen } from "./api.js";
+import { getOne, listen } from "./api.js";
 import { h } from "./dom.js";
 import { brief, clock, dated, span } from "./format.js";
 import { podName } from "./names.js";
@@ -78,7 +78,7 @@ function viewOf(query) {
 
 async function fetchRecords(requests) {
   const asked = requests.filter((one) => !records.has(one.id) || records.get(one.id).running);
-  const answers = await Promise.all(asked.map((one) => get(`/api/requests/${one.id}`, { typical: "0" }).catch(() => null))); // null: forgotten meanwhile
+  const answers = await Promise.all(asked.map((one) => getOne(`/api/requests/${one.id}`, { typical: "0" }).catch(() => null))); // null: forgotten meanwhile
   for (const record of answers) if (record) records.set(record.id, record);
 }
 
