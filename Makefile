@@ -28,14 +28,14 @@ CODE := cri_shim containerd_client untrusted lab checks tests
 # for systemd-analyze; chromium for the explorer page; libnghttp2 for a CRI client in C.
 PACKAGES := python3 python3-venv containerd runc containernetworking-plugins docker-registry busybox-static \
             iptables iproute2 util-linux gcc libc6-dev systemd openssl apache2-utils zstd chromium criu \
-            libnghttp2-dev curl procps
+            libnghttp2-dev curl procps jq
 
 # Of these, what the demo needs: no compiler, no browser, no libraries of tests.
 DEMO_PACKAGES := python3 python3-venv containerd runc containernetworking-plugins docker-registry busybox-static \
                  iptables iproute2
 
 # What the exercises of docs/lab run besides.
-LAB_PACKAGES := curl procps util-linux
+LAB_PACKAGES := curl procps util-linux jq
 
 # Packages that build and run the guest of test-guest.
 GUEST_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs

@@ -18,6 +18,7 @@ import grpc
 from google.protobuf.json_format import MessageToDict, MessageToJson, Parse, ParseError
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cri_answers import ANSWERS
 from lab.cri_client import CriClient
 from lab.log_file import read_log, text
 
@@ -55,9 +56,10 @@ def age(created_ns: int) -> str:
     return f"{seconds}s ago"
 
 
-async def pods(client: CriClient, *, name: str = "", quiet: bool = False) -> str:
+async def pods(client: CriClient, *, name: str = "", namespace: str = "", quiet: bool = False) -> str:
     """Return the list of pods, or their ids alone."""
     items = [item for item in (await client.ListPodSandbox()).items if name in item.metadata.name]
+    items = [item for item in items if namespace in item.metadata.namespace]
     if quiet:
         return "\n".join(item.id for item in items)
     rows = []
@@ -95,7 +97,7 @@ async def images(client: CriClient) -> str:
             repository, _, version = tag.rpartition(":")
             id_ = image.id.removeprefix("sha256:")[:13]
             rows.append((repository, version, id_, f"{image.size / 1e6:.3g}MB"))
-    return columns(("IMAGE", "TAG", "IMAGE ID", "SIZE"), rows)
+    return columns(("IMAGE", "TAG", "IMAGE ID", "SIZE"), sorted(rows))
 
 
 async def find(client: CriClient, name: str) -> cri.ContainerStatus:
@@ -148,7 +150,7 @@ async def change(client: CriClient, arguments: argparse.Namespace) -> str:
         case "start":
             await client.StartContainer(container_id=arguments.id)
         case "stop":
-            await client.StopContainer(container_id=arguments.id)
+            await client.StopContainer(container_id=arguments.id, timeout=arguments.timeout)
         case "rm":
             await client.RemoveContainer(container_id=arguments.id)
         case "stopp":
@@ -173,10 +175,14 @@ async def run(arguments: argparse.Namespace) -> int:
             answer = await inspected(client, (await find(client, arguments.container)).id)
         elif arguments.what == "status":
             answer = MessageToJson((await client.Status()).status, preserving_proto_field_name=True)
+        elif arguments.what in ANSWERS:
+            *_, answered = ANSWERS[arguments.what]
+            answer = await answered(client, getattr(arguments, "operand", ""))
         elif arguments.what in CHANGES:
             answer = await change(client, arguments)
         elif arguments.what == "pods":
-            answer = await pods(client, name=arguments.name, quiet=arguments.quiet)
+            shown = {"name": arguments.name, "quiet": arguments.quiet}
+            answer = await pods(client, namespace=arguments.namespace, **shown)
         elif arguments.what == "ps":
             shown = {"name": arguments.name, "quiet": arguments.quiet, "everything": arguments.all}
             answer = await containers(client, **shown)
@@ -201,14 +207,22 @@ def main() -> None:
         lists.add_argument("-q", "--quiet", action="store_true", help="only ids")
         lists.add_argument("--name", default="", help="only those whose name contains this")
         lists.add_argument("-a", "--all", action="store_true", help="also what does not run")
+        if name == "pods":
+            lists.add_argument("--namespace", default="", help="only those whose namespace contains this")
     what.add_parser("images", help="list images")
     what.add_parser("status", help="conditions of the runtime")
     for name, about in (("logs", "print a container's log"), ("inspect", "print a container's status")):
         what.add_parser(name, help=about).add_argument("container")
+    for name, (about, operand, _) in ANSWERS.items():
+        asking = what.add_parser(name, help=about)
+        if operand:
+            asking.add_argument("operand", metavar=operand)
     for name, (about, operands) in CHANGES.items():
         changes = what.add_parser(name, help=about)
         for operand in operands:
             changes.add_argument(operand)
+        if name == "stop":
+            changes.add_argument("-t", "--timeout", type=int, default=0, help="seconds before it is killed")
         if name == "rmp":
             changes.add_argument("-f", "--force", action="store_true", help="stop it first")
     executing = what.add_parser("exec", help="run a command in a container")

@@ -1,7 +1,8 @@
 """Read a page of docs/lab: what to run, and what to expect of it.
 
 A block of ``sh`` is what the reader runs. A block of ``text`` after it is what the reader sees; ``…`` in a line stands
-for what differs from run to run. ``<!-- playground: --side docker -->`` names what has to run beside the node.
+for what differs from run to run. ``<!-- playground: --side docker -->`` names what has to run beside the node, and
+``<!-- seconds: 900 -->`` says how long one of its blocks may take, where that is longer than for most.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 _FENCE = re.compile(r"^```(?P<kind>\w*)$")
 _PLAYGROUND = re.compile(r"<!-- playground: (?P<arguments>.*) -->")
+_SECONDS = re.compile(r"<!-- seconds: (?P<seconds>\d+) -->")
+SECONDS = 120
+"""The longest that a block takes, unless the page says otherwise."""
 
 
 class PageError(ValueError):
@@ -42,6 +46,8 @@ class Page:
     """What follows the last command: the question and its answer."""
     playground: tuple[str, ...]
     """Arguments of ``make up``."""
+    seconds: int = SECONDS
+    """The longest that a block may take."""
 
 
 def read_page(path: Path) -> Page:
@@ -72,8 +78,12 @@ def read_page(path: Path) -> Page:
         else:
             prose += lines[number : end + 1]
         number = end + 1
-    given = _PLAYGROUND.search(text)
+    given, longest = _PLAYGROUND.search(text), _SECONDS.search(text)
     title = lines[0].removeprefix("# ") if lines else ""
     return Page(
-        title, tuple(steps), "\n".join(prose).strip("\n"), tuple(shlex.split(given["arguments"]) if given else ())
+        title,
+        tuple(steps),
+        "\n".join(prose).strip("\n"),
+        tuple(shlex.split(given["arguments"]) if given else ()),
+        int(longest["seconds"]) if longest else SECONDS,
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import secrets
 import subprocess
 import threading
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-SECONDS = 120
+from lab.lesson.page import SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class ShellError(RuntimeError):
@@ -37,23 +40,30 @@ class Shell:
         self._process.kill()
         self._process.wait()
 
-    def run(self, commands: str) -> tuple[int, str]:
-        """Run commands; return the exit code of the last one, and what all have printed."""
+    def run(
+        self, commands: str, seconds: int = SECONDS, show: Callable[[str], None] = lambda _line: None
+    ) -> tuple[int, str]:
+        """Run commands; return the exit code of the last one, and what all have printed.
+
+        ``show`` gets each line as soon as it is printed, so that a reader sees what a long command does.
+        """
         mark = f"end-{secrets.token_hex(8)}"
         assert self._process.stdin is not None
         # The commands get no input: what follows them there is for the shell.
         self._process.stdin.write(f"{{\n{commands}\n}} < /dev/null\nprintf '%s %d\\n' {mark} $?\n")
         self._process.stdin.flush()
         lines: list[str] = []
-        timer = threading.Timer(SECONDS, self._process.kill)
+        timer = threading.Timer(seconds, self._process.kill)
         timer.start()
         try:
             assert self._process.stdout is not None
             for line in self._process.stdout:
                 before, seen_mark, code = line.partition(mark)
                 lines.append(before)
+                if before:
+                    show(before)
                 if seen_mark:
                     return int(code), "".join(lines)
         finally:
             timer.cancel()
-        raise ShellError(f"the shell has ended within {SECONDS} s of: {commands}\n{''.join(lines)}")
+        raise ShellError(f"the shell has ended within {seconds} s of: {commands}\n{''.join(lines)}")

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "lab"
+BESIDE = PAGES.parent / "crictl.md"
+"""A page with commands that is no exercise."""
 _DETAILS = re.compile(r"</?details>|</?summary>|<!--.*?-->", re.DOTALL)
 
 
 def pages(numbers: Sequence[str] = ()) -> list[Path]:
-    """Return the pages, all or those whose names begin with these numbers."""
+    """Return the exercises, all or those whose names begin with these numbers; ``crictl`` is that page of docs."""
     every = sorted(PAGES.glob("[0-9][0-9]-*.md"))
     wanted = {number.zfill(2) for number in numbers}
-    return [path for path in every if not wanted or path.name[:2] in wanted]
+    beside = [BESIDE] if BESIDE.stem in numbers else []
+    return [path for path in every if not wanted or path.name[:2] in wanted] + beside
 
 
 def walk(page: Page, *, ask: bool) -> list[str]:
@@ -42,13 +45,21 @@ def walk(page: Page, *, ask: bool) -> list[str]:
             print("\n".join(f"  $ {line}" for line in step.commands.splitlines()))
             if ask:
                 input("  [Enter] ")
-            code, output = shell.run(step.commands)
-            print("".join(f"  {line}\n" for line in output.splitlines()))
+            code, output = shell.run(step.commands, page.seconds, _print_indented)
+            print()
             if missing := first_missing(step.expected, output):
                 failures.append(f"line {step.line}: expected {missing!r}, exit code {code}, and saw:\n{output}")
                 print(f"  NOT AS EXPECTED: the page has: {missing}")
+            elif code and not step.expected:
+                failures.append(f"line {step.line}: exit code {code}, and saw:\n{output}")
+                print(f"  NOT AS EXPECTED: exit code {code}")
     print(_readable(page.rest))
     return failures
+
+
+def _print_indented(line: str) -> None:
+    """Print a line of a command's output below the command."""
+    print("  " + line.rstrip("\n"), flush=True)
 
 
 def _readable(text: str) -> str:

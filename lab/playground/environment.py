@@ -33,6 +33,8 @@ esac
 exec {program} "$@"
 """
 _FUNCTIONS = """\
+# Run each command of the table in docs/crictl.md.
+every_command() {{ env PYTHONPATH={here} {python} -m lab.lesson.command_table; }}
 # The id of the container with this name: crictl logs $(container web)
 container() {{ crictl ps --quiet --name "$1"; }}
 # The process of a container or pod: ls -l /proc/$(pid_of $(container web))/ns

@@ -49,5 +49,10 @@ def tour(lab: Lab, page: str, sides: Mapping[str, Lab], engine: DockerEngine | N
             "  docker ps",
             f"  ctr namespaces list    # {NAMESPACE} is Docker's, k8s.io has the pods",
         ]
-    lines += ["", "`make down` ends all of it.", ""]
+    lines += [
+        "",
+        "Ten exercises with this node: docs/lab/README.md; `make lab` walks through them.",
+        "`make down` ends all of it.",
+        "",
+    ]
     return "\n".join(lines)

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.json_format import MessageToJson
@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 BORN = "born as"
 """The line of the web server's log with the random content of its file ``/born``, which it makes at its start."""
 KINDS: dict[SideName, Kind] = {"plugin": "plugin", "pinned": "bridge"}
+SETTINGS: dict[SideName, dict[str, Any]] = {
+    # What the daemon does anyway: a comparison of the two then starts the same pods.
+    "plugin": {"enable_unprivileged_ports": True, "enable_unprivileged_icmp": True},
+    "pinned": {"sandbox": {"infra": "pinned"}},
+}
 
 
 async def demo_pod(lab: Lab) -> Pod:
@@ -83,8 +88,7 @@ async def up(sides: Sequence[SideName], line: str) -> None:
     Noted(tuple(nodes), line).write()
     others: dict[str, Lab] = {}
     for name in dict.fromkeys(side for side in sides if side != "docker"):
-        beside = Lab(KINDS[name], directory=DEMO / name, keep=True, registry=lab.images)
-        beside.settings = {"sandbox": {"infra": "pinned"}} if name == "pinned" else {}
+        beside = Lab(KINDS[name], DEMO / name, SETTINGS[name], keep=True, registry=lab.images)
         others[name] = await _started(beside)
         nodes.append(Node.of(others[name]))
         Noted(tuple(nodes), line).write()

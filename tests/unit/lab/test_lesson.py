@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from lab.lesson.command_table import PAGE as PAGE_OF_COMMANDS
+from lab.lesson.command_table import commands
+from lab.lesson.command_table import main as run_table
 from lab.lesson.expectation import first_missing
-from lab.lesson.page import PageError, read_page
-from lab.lesson.shell import Shell
-from lab.lesson.walk import main, pages
+from lab.lesson.page import SECONDS, PageError, read_page
+from lab.lesson.shell import Shell, ShellError
+from lab.lesson.walk import BESIDE, main, pages, walk
 
 PAGE = """\
 # A title
@@ -84,6 +89,30 @@ def test_a_shell_remembers():
         assert shell.run("cat <<'END'\n$x\nEND\necho to-stderr >&2") == (0, "$x\nto-stderr\n")
 
 
+def test_a_shell_shows_each_line_at_once_and_ends_what_takes_too_long():
+    """A reader of a command of many minutes sees how far it is."""
+    shown: list[str] = []
+    with Shell() as shell:
+        assert shell.run("echo a; echo b", show=shown.append) == (0, "a\nb\n")
+        assert shown == ["a\n", "b\n"]
+        with pytest.raises(ShellError, match=r"within 1 s of: echo begun; sleep 60\nbegun"):
+            shell.run("echo begun; sleep 60", seconds=1)
+
+
+def test_how_long_a_block_may_take(tmp_path):
+    """The page says it where it is longer than for most."""
+    assert written(tmp_path, PAGE).seconds == SECONDS
+    assert written(tmp_path, PAGE.replace("Look.", "<!-- seconds: 900 -->")).seconds == 900
+
+
+def test_a_command_that_fails_is_noticed_without_an_expectation(tmp_path, capsys):
+    """Where the page shows what is printed, an exit code may be part of the lesson."""
+    page = written(tmp_path, "# T\n```sh\nfalse\n```\n```sh\nfalse\n```\n```text\n…\n```\n```sh\ntrue\n```\n")
+    (failure,) = walk(page, ask=False)
+    assert failure.startswith("line 2: exit code 1")
+    assert "NOT AS EXPECTED: exit code 1" in capsys.readouterr().out
+
+
 def test_every_page_can_be_read():
     """Each has a title, commands with what they print, a question and an answer."""
     assert pages()
@@ -94,6 +123,43 @@ def test_every_page_can_be_read():
         assert "**Question.**" in page.rest
         assert "<summary>Answer</summary>" in page.rest
         assert f"({path.name})" in (path.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_ten_exercises_are_there():
+    """In the order of their numbers; the page about crictl is walked through only when it is named."""
+    assert [path.name[:2] for path in pages()] == [f"{number:02}" for number in range(1, 11)]
+    assert [path.name for path in pages(["4", "crictl"])] == ["04-kill-each-process.md", "crictl.md"]
+    assert read_page(BESIDE).steps
+
+
+def test_the_table_of_commands():
+    """Row by row, with what they need; every row has a command of crictl, and those with two begin with Docker's."""
+    needed, table = commands(PAGE_OF_COMMANDS.read_text(encoding="utf-8"))
+    assert "second-pod.json" in needed
+    assert table[:3] == ["docker ps", "crictl ps", "docker ps --all"]
+    assert f"{len(table)} of {len(table)} commands have done" in pages(["6"])[0].read_text(encoding="utf-8")
+    assert all(re.match(r"docker |(\w+=\$\()?crictl ", command) for command in table)
+    with pytest.raises(ValueError, match="no table"):
+        commands("# A page\n")
+
+
+def test_a_command_of_the_table_that_fails(tmp_path, capsys, monkeypatch):
+    """Its output is shown, and the others are run all the same."""
+    monkeypatch.setattr("lab.lesson.command_table.ENVIRONMENT", tmp_path / "env")
+    (tmp_path / "env").write_text("", encoding="utf-8")
+    table = (
+        "| to | Docker | crictl |\n| --- | --- | --- |\n| a | `echo no; false` | `test $needed = yes` |\n\n`false`\n"
+    )
+    (tmp_path / "page.md").write_text(f"```sh\nneeded=yes\n```\n{table}", encoding="utf-8")
+    assert run_table([str(tmp_path / "page.md")]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == [
+        "FAILED  echo no; false",
+        "no",
+        "",
+        "ok  test $needed = yes",
+        "1 of 2 commands have done what they say",
+    ]
 
 
 def test_a_page_that_there_is_not(capsys):
