@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,30 @@ def test_the_forms_of_a_figure() -> None:
     assert re.fullmatch(r"\d+ MiB", figure(f"{run}; batch; rss dockerd; cri-dockerd", RESULTS))
     assert re.fullmatch(r"[\d.]+ s", figure(f"{run}; batch; cpu daemons; plugin", RESULTS))
     assert figure("price; life; bill hop_count RunPodSandbox; bridge", RESULTS) == "5"
+
+
+def test_calls_of_a_recorded_start(tmp_path: Path) -> None:
+    """In all, and during one request; a part that asks nothing is a name that the record does not have."""
+    steps = [("kubelet", "a", "RunPodSandbox"), ("a", "b", "X"), ("a", "b", "Y"), ("kubelet", "a", "StartContainer")]
+    steps += [("a", "b", "X"), ("b", "c", "X")]
+    record = {"steps": [dict(zip(("from", "to", "what"), step, strict=True)) for step in steps]}
+    (tmp_path / "run-made-up.json").write_text(json.dumps(record), encoding="utf-8")
+    results = Results(DOCS / "data", tmp_path)
+    assert figure("calls; made-up; a; b", results) == "3"
+    assert figure("calls; made-up; a; b; RunPodSandbox", results) == "2"
+    assert figure("calls; made-up; b; c; RunPodSandbox", results) == "0"
+    with pytest.raises(FigureError, match="never asks"):
+        figure("calls; made-up; c; a", results)
+
+
+def test_figures_in_a_page_and_in_a_script_are_renewed() -> None:
+    """What stood there before does not matter, and the text around stays."""
+    source = "architectures; life; pod start; plugin"
+    value = figure(source, RESULTS)
+    page = f"It took <!-- figure {source} -->ages<!-- end --> here.\n  start: 1, // figure {source}\n"
+    number = value.removesuffix(" ms")
+    made = f"It took <!-- figure {source} -->{value}<!-- end --> here.\n  start: {number}, // figure {source}\n"
+    assert with_figures(page, RESULTS) == made
 
 
 @pytest.mark.parametrize(
