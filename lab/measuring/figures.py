@@ -13,8 +13,8 @@ start of the explorer; without a request, in the whole start.
 In a script it is ``145, // figure FILE; STEP; KEY; SIDE``, a number of milliseconds.
 
 ``KEY`` is one of the report's, or ``cpu PROCESS`` (seconds in a run), ``rss PROCESS`` (MiB at its end), in both cases
-``daemons`` for all of the side's, or ``bill PART RPC``. A test holds the pages to the files, so that no figure stays
-when its measurement is repeated.
+also ``daemons`` for all of the side's, or ``bill PART RPC``. A test holds the pages to the files, so that no figure
+stays when its measurement is repeated.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cri_shim.bench.measures.memory import HELPERS
 from cri_shim.bench.report.rows import daemons_of, rows_of_step
 from cri_shim.bench.results.result_file import ResultError, load
 from cri_shim.bench.verdicts.verdict import FASTER, REFUSED, SAME, SLOWER, judge
@@ -48,6 +49,7 @@ TABLE = re.compile(
 )
 CLAIMS = {SLOWER: "repeated", FASTER: "refuted", SAME: "not seen", REFUSED: "undecided"}
 """What the verdict on a ratio says of the claim that it is above 1."""
+_AMOUNTS = {"cpu": lambda side_run: side_run.cpu, "rss": lambda side_run: side_run.memory}
 
 
 class FigureError(ValueError):
@@ -73,14 +75,22 @@ class Results:
         """Return a step of a run; raises StopIteration if it has none of this name."""
         return next(each for each in self.run(name).steps if each.name == step)
 
-    def row(self, name: str, step: str, key: str, first: str = "") -> Row:
-        """Return a row, in which the sides are compared with ``first``, or with the run's own first side."""
+    def rows(self, name: str, step: str, first: str = "") -> list[Row]:
+        """Return a step's rows, in which the sides are compared with ``first``, or with the run's own first side."""
         run = self.run(name)
         first = first or run.sides[0].name
         if (name, step, first) not in self._rows:
             sides = tuple(sorted(run.sides, key=lambda side: side.name != first))
             self._rows[name, step, first] = rows_of_step(replace(run, sides=sides), self.step(name, step))
-        return next(row for row in self._rows[name, step, first] if row.key == key)
+        return self._rows[name, step, first]
+
+    def row(self, name: str, step: str, key: str, first: str = "") -> Row:
+        """Return one of them; raises StopIteration if there is none with this key."""
+        return next(row for row in self.rows(name, step, first) if row.key == key)
+
+    def keys(self, name: str, step: str) -> set[str]:
+        """Return the keys of a step's rows."""
+        return {row.key for row in self.rows(name, step)}
 
 
 def figure(source: str, results: Results) -> str:
@@ -90,28 +100,32 @@ def figure(source: str, results: Results) -> str:
     try:
         if name == "calls":
             return str(calls(results.records / f"run-{step}.json", key, side, form))
-        if key.startswith(("cpu ", "rss ")) and not key.endswith("machine"):
-            return _of_processes(results, (name, step, key), side, other, form)
-        if other:
-            return _compared(results.row(name, step, key, other).verdicts[side], form)
         if key.startswith("bill "):
             _, part, rpc = key.split()
             return f"{_bill(results.step(name, step), side, part, rpc):.3g}"
+        if key not in results.keys(name, step):
+            return _of_processes(results, (name, step, key), side, other, form)
+        if other:
+            return _compared(results.row(name, step, key, other).verdicts[side], form)
         return absolute(results.row(name, step, key), side)
-    except (KeyError, StopIteration, OSError, ResultError) as error:
+    except (KeyError, StopIteration, ValueError, OSError, ResultError) as error:
         raise FigureError(f"{source}: there is no such figure: {error!r}") from None
 
 
 def _of_processes(results: Results, place: tuple[str, str, str], side: str, other: str, form: str) -> str:
-    """Return a figure of the CPU time or the memory of one process, or of all daemons of a side."""
+    """Return a figure of the CPU time or the memory of one process, or of a side's daemons and helpers.
+
+    Raises ValueError for any other key.
+    """
     name, step_name, key = place
     kind, process = key.split()
     run, step = results.run(name), results.step(name, step_name)
 
     def values(whose: str) -> list[float]:
-        names = daemons_of(run, whose) if process == "daemons" else [process]
-        each = [one.side_runs[whose] for one in step.rounds]
-        return [sum((one.cpu if kind == "cpu" else one.memory)[daemon] for daemon in names) for one in each]
+        amounts = [_AMOUNTS[kind](one.side_runs[whose]) for one in step.rounds]
+        if process != "daemons":
+            return [one[process] for one in amounts]
+        return [sum(one[name] for name in daemons_of(run, whose)) + one.get(HELPERS, 0.0) for one in amounts]
 
     if not other:
         value = statistics.median(values(side))
