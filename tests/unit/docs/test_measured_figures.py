@@ -21,7 +21,7 @@ CODE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 SOURCE = re.compile(r"\]\(https?://")
 CHOSEN = re.compile(r"64 KiB of them|every 100 ms|two seconds|every ten seconds")
 """Sizes and times that a program or a page has chosen, which are not measured."""
-TOLD_STORIES = [DOCS / "evolution.md", DOCS / "claims.md", DOCS / "crictl.md"]
+STORIES = [DOCS / "evolution.md", DOCS / "claims.md", DOCS / "crictl.md"]
 
 
 def paragraphs(page: str) -> list[str]:
@@ -46,7 +46,7 @@ def test_the_figures_of_a_page_are_those_of_the_results(page: Path) -> None:
     assert with_figures(text, RESULTS) == text
 
 
-@pytest.mark.parametrize("page", TOLD_STORIES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", STORIES, ids=lambda page: page.name)
 def test_each_number_of_a_story_is_made_or_has_a_source(page: Path) -> None:
     """Between marks, or in a paragraph with the address of its source."""
     assert without_a_source(page.read_text(encoding="utf-8")) == []
