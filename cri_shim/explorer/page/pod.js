@@ -8,6 +8,7 @@ import { podName } from "./names.js";
 import { axisOf, burstsOf } from "./pod_axis.js";
 import { burstList } from "./pod_bursts.js";
 import { lanesOf, originOf, timed } from "./pod_lanes.js";
+import { selecting } from "./pod_selection.js";
 import { fetchPod } from "./pod_source.js";
 import { requestTable } from "./pod_table.js";
 import { momentsOf, timeline } from "./pod_timeline.js";
@@ -187,6 +188,7 @@ function again(after) {
   clearTimeout(timer);
   timer = setTimeout(() => {
     timer = 0;
-    if (!place.hidden && shown) showPod(shown, null);
+    if (selecting()) again(SOON);
+    else if (!place.hidden && shown) showPod(shown, null);
   }, after);
 }

@@ -5,6 +5,14 @@ import { momentAt } from "./pod_axis.js";
 
 const LEAST = 1; // percent of the width; a shorter movement is a click
 
+let underWay = false;
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => (underWay = false)); // also outside of the timeline
+
+/** Whether the reader is drawing a range; what is drawn over must not be drawn anew meanwhile. */
+export function selecting() {
+  return underWay;
+}
+
 /** Call `zoom(from, to)` for a range that is drawn over the tracks in `body`. */
 export function selectable(body, axis, zoom) {
   const box = h("i", { class: "selection" });
@@ -16,7 +24,10 @@ export function selectable(body, axis, zoom) {
   };
   body.addEventListener("pointerdown", (event) => {
     drawn = false;
-    if (event.button === 0 && event.pointerType === "mouse" && event.target.closest(".lane-track")) start = percent(event);
+    if (event.button === 0 && event.pointerType === "mouse" && event.target.closest(".lane-track")) {
+      start = percent(event);
+      underWay = true;
+    }
   });
   body.addEventListener("pointermove", (event) => {
     if (start === null || (!drawn && Math.abs(percent(event) - start) < LEAST)) return;
