@@ -63,9 +63,10 @@ def add_hops(
     hops.add_argument("-o", "--output", choices=("text", "json"), default="text", help="`-o json` is --json")
     hops.add_argument(
         "--format",
-        choices=("text", "json", "trace-event"),
+        choices=("text", "json", "trace-event", "html"),
         default="",
-        help="with show: text, JSON, or a trace that Perfetto (ui.perfetto.dev) and chrome://tracing open",
+        help="with show: text, JSON, a trace that Perfetto (ui.perfetto.dev) and chrome://tracing open, or the page "
+        "as one file for a browser",
     )
     hops.add_argument(
         "--pod", metavar="NAMESPACE/NAME", default="", help="with show: all requests of a pod, without those that read"

@@ -42,6 +42,13 @@ def print_json(answer: Any, *, indent: int | None = 2) -> None:
     print(json.dumps(answer, indent=indent))
 
 
+def print_page(page: str) -> None:
+    """Print a page for a browser, which is UTF-8 whatever the terminal shows."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(page.encode())
+    sys.stdout.buffer.flush()
+
+
 def print_error(text: str) -> None:
     """Print to standard error."""
     print(printable(text), file=sys.stderr)

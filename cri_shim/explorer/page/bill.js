@@ -75,7 +75,7 @@ export function figures(record) {
   const { bill, typical } = record;
   if (record.running) return h("p", { class: "hint" }, "It still runs; the bill is complete when it has been answered.");
   const many = typical ? `typical of ${typical.count}` : "typical";
-  const usual = measured("Medians of the last requests of this method that went well, each figure by itself: they need not add up.");
+  const usual = measured("Medians of the last requests of this method that went well, without this one, each figure by itself: they need not add up.");
   const heads = ["milliseconds", "this request", "±", typical ? term(usual, many) : many];
   const parts = Object.entries(rowsOf(record)).map(([title, rows]) =>
     h("tbody", { "data-group": title },
@@ -99,17 +99,19 @@ function line(bill, typical, name, label, meaning, source, error = "") {
   );
 }
 
-/** Both bars on one scale, and the price of the hop beside them. */
+/** The bar of the request, and that of a typical one, on one scale. */
 export function bars(record) {
   const { bill, typical } = record;
   if (record.running) return null;
   const whole = Math.max(...[bill, typical?.bill].filter(Boolean).map((of) => of.front_ms + of.wall_ms));
   const line = (label, of) => h("div", { class: "billed" }, h("span", {}, label), bar(of, whole), h("span", {}, brief(of.wall_ms)));
-  return h("div", { class: "bars" }, priced(record), line("this request", bill), typical && line("typical", typical.bill));
+  return h("div", { class: "bars" }, line("this request", bill), typical && line("typical", typical.bill));
 }
 
-function priced(record) {
+/** What the hop cost, in one line; nothing while the request runs. */
+export function priced(record) {
   const { bill } = record;
+  if (record.running) return null;
   const off = bill.price_error_ms ? ` ±${brief(bill.price_error_ms)}` : "";
   const waited = bill.queue_ms >= 0.001 && `Besides, ${brief(bill.queue_ms)} in the daemon's own queue, which is not part of the price.`;
   return h("p", { class: "priced" }, "The hop cost ", h("b", {}, brief(bill.price_ms)), off, withoutFront(bill), " ",

@@ -1,18 +1,17 @@
-// One request: its facts, its bill and its waterfall.
+// The request that the address names, or the meaning of the words while none is chosen.
 
 import { addressOf, parsed } from "./address.js";
 import { get, listen } from "./api.js";
-import { bars, figures, legend } from "./bill.js";
+import { legend } from "./bill.js";
 import { h } from "./dom.js";
-import { bytes, clock } from "./format.js";
-import { nameOf, named } from "./names.js";
-import { podFacts, podLinks } from "./request_pod.js";
+import { nameOf } from "./names.js";
+import { podLinks } from "./request_pod.js";
+import { requestView } from "./request_view.js";
 import { setTitle } from "./router.js";
-import { measured, term } from "./sources.js";
-import { waterfall } from "./waterfall.js";
+import { failed } from "./states.js";
 
 const place = document.getElementById("request");
-const COUNTED = new Set(["out", "in", "repeats"]);
+const PLAYED = ["RunPodSandbox", "CreateContainer", "StartContainer"];
 let shown = 0;
 let drawing = 0;
 
@@ -26,10 +25,12 @@ export async function openRequest(id) {
     const record = await get(`/api/requests/${id}`);
     if (number !== drawing) return;
     setTitle(`${record.method} ${nameOf(record)}`.trim());
-    place.replaceChildren(...drawn(record));
+    const keep = first ? () => {} : openParts();
+    place.replaceChildren(...requestView(record, { head: back(), links: [podLinks(record), played(record)] }));
+    keep();
   } catch (error) {
     if (number !== drawing) return;
-    place.replaceChildren(back(), h("h2", { tabindex: "-1" }, `Request ${id}`), h("p", { class: "error" }, error.message));
+    place.replaceChildren(back(), h("h2", { tabindex: "-1" }, `Request ${id}`), failed(error, `Request ${id}`));
   }
   if (first && matchMedia("(max-width: 60rem)").matches) place.focus();
 }
@@ -41,25 +42,19 @@ export function closeRequest() {
   place.replaceChildren(...words());
 }
 
-function drawn(record) {
-  const subject = podFacts(record).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)));
-  const counted = measured("Counted by the client of containerd: serialised messages of this request's hops, and attempts beyond the first.");
-  const facts = [["started", clock(record.started_at)], ["CRI", record.api], ["out", bytes(record.bytes_out)], ["in", bytes(record.bytes_in)],
-    ["repeats", record.retries], ...(record.trace_id ? [["trace", record.trace_id]] : [])];
-  const outcome = record.running ? "running" : record.code;
-  return [
-    back(),
-    h("header", { class: "title" },
-      h("h2", {}, record.method, " ", h("span", { class: "of" }, named(record))), h("span", { class: "number" }, `request ${record.id}`),
-      h("span", { class: `outcome ${record.running ? "running" : record.code === "OK" ? "ok" : "bad"}` }, outcome)),
-    podLinks(record),
-    record.error && h("p", { class: "error" }, record.error),
-    h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, COUNTED.has(name) ? term(counted, name) : name), h("dd", {}, String(value)))), ...subject),
-    h("section", { "aria-label": "Bill" }, bars(record), legend(), figures(record)),
-    h("section", { "aria-label": "Waterfall" }, h("h3", { class: "heading" }, "When it did what"), waterfall(record)),
-    ["RunPodSandbox", "CreateContainer", "StartContainer"].includes(record.method) && !record.running &&
-      h("p", {}, h("a", { href: `#/architecture/${record.id}` }, "Watch it in the architecture, in slow motion")),
-  ].filter(Boolean);
+// A request that runs is drawn again and again; what the reader has opened stays open. Returns a function that opens it again.
+function openParts() {
+  const open = new Map([...place.querySelectorAll("details")].map((one) => [one.className, one.open]));
+  const unfolded = place.querySelector(".waterfall.unfolded") !== null;
+  return () => {
+    for (const one of place.querySelectorAll("details")) one.open = open.get(one.className) ?? one.open;
+    if (unfolded) place.querySelector(".fold")?.click();
+  };
+}
+
+function played(record) {
+  if (record.running || !PLAYED.includes(record.method)) return null;
+  return h("p", {}, h("a", { href: `#/architecture/${record.id}` }, "Watch it in the architecture, in slow motion"));
 }
 
 function back() {
