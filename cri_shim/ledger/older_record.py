@@ -22,7 +22,7 @@ def completed(record: dict[str, Any]) -> dict[str, Any]:
             {"purpose": hop_purpose(method, hop["method"]), "bytes_known": hop["code"] != UNFINISHED} | hop
             for hop in record["hops"]
         ],
-        "helpers": [{"purpose": helper_purpose(one["command"])} | one for one in record["helpers"]],
+        "helpers": [{"purpose": helper_purpose(one["name"], one["command"])} | one for one in record["helpers"]],
         "stages": [{"purpose": stage_purpose(one["name"])} | one for one in record["stages"]],
         "waits": [{"purpose": wait_purpose(one["name"])} | one for one in record["waits"]],
     }

@@ -108,6 +108,22 @@ _HELPERS: Final = {
     "VERSION": "which versions does the plugin support?",
 }
 
+_PLUGINS: Final = {
+    "loopback": "bring up the pod's own loopback interface",
+    "bridge": "make a pair of interfaces, one in the pod and one on a bridge of the node, and give the pod an address",
+    "ptp": "make a pair of interfaces between the pod and the node, and give the pod an address",
+    "macvlan": "give the pod an interface with a hardware address of its own on the node's network card",
+    "ipvlan": "give the pod an interface that shares the hardware address of the node's network card",
+    "host-device": "move an interface of the node into the pod",
+    "portmap": "forward ports of the node to the pod",
+    "bandwidth": "limit how much the pod may send and receive",
+    "firewall": "let the pod's traffic through the node's firewall",
+    "tuning": "set sysctls and interface options in the pod",
+    "sbr": "route the pod's answers back through the interface that a request came in by",
+    "vrf": "put the pod's interface into a routing domain of its own",
+}
+"""What the plugins of the CNI project do with ADD."""
+
 _STAGES: Final = {
     "parse": "read a long request",
     "serialise": "write a long answer",
@@ -154,6 +170,6 @@ def wait_purpose(name: str) -> str:
     return _WAITS.get(name, "")
 
 
-def helper_purpose(command: str) -> str:
-    """Return what a CNI plugin runs for, by its command."""
-    return _HELPERS.get(command, "")
+def helper_purpose(name: str, command: str) -> str:
+    """Return what a CNI plugin runs for: what the plugin does, if it is a usual one, or what its command means."""
+    return (_PLUGINS.get(name) if command == "ADD" else None) or _HELPERS.get(command, "")

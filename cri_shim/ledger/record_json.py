@@ -63,7 +63,7 @@ def record(request: Request) -> dict[str, Any]:
             "start_ms": ms(helper.started - request.started),
             "duration_ms": ms(helper.duration),
             "exit_code": helper.exit_code,
-            "purpose": helper_purpose(helper.command),
+            "purpose": helper_purpose(helper.name, helper.command),
         }
         for helper in sorted([*request.helpers, *request.running_until(now)], key=lambda helper: helper.started)
     ]

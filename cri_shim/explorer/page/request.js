@@ -1,7 +1,7 @@
 // The request that the address names, or the meaning of the words while none is chosen.
 
 import { addressOf, parsed } from "./address.js";
-import { get, listen } from "./api.js";
+import { getOne, listen } from "./api.js";
 import { legend } from "./bill.js";
 import { h } from "./dom.js";
 import { nameOf } from "./names.js";
@@ -22,7 +22,7 @@ export async function openRequest(id) {
   const number = (drawing += 1);
   if (first) place.replaceChildren(h("p", { class: "hint" }, `Request ${id} …`));
   try {
-    const record = await get(`/api/requests/${id}`);
+    const record = await getOne(`/api/requests/${id}`);
     if (number !== drawing) return;
     setTitle(`${record.method} ${nameOf(record)}`.trim());
     const keep = first ? () => {} : openParts();

@@ -23,7 +23,7 @@ export function requestView(record, { head = null, links = [], alone = false } =
       h("h2", {}, record.method, " ", h("span", { class: "of" }, named(record))), h("span", { class: "number" }, `request ${record.id}`),
       h("span", { class: `outcome ${record.running ? "running" : record.code === "OK" ? "ok" : "bad"}` }, outcome),
       alone ? copyButtons(json) : copyButtons(["Copy link", () => location.href], json)),
-    ...links,
+    links.some(Boolean) && h("div", { class: "links" }, ...links),
     record.error && h("p", { class: "error" }, record.error),
     priced(record),
     facts(record),
@@ -37,7 +37,7 @@ export function requestView(record, { head = null, links = [], alone = false } =
 
 function facts(record) {
   const counted = measured("Counted by the client of containerd: serialised messages of this request's hops, and attempts beyond the first. What unfinished hops carry is not known, and not in it.");
-  const unfinished = record.unfinished_hop_count ? `, without ${record.unfinished_hop_count} unfinished` : "";
+  const unfinished = record.unfinished_hop_count ? ` (${record.unfinished_hop_count} unfinished not counted)` : "";
   const all = [["started", clock(record.started_at)], ["CRI", record.api], ["out", `${bytes(record.bytes_out)}${unfinished}`], ["in", `${bytes(record.bytes_in)}${unfinished}`],
     ["repeats", record.retries], ...(record.trace_id ? [["trace", record.trace_id]] : []), ...podFacts(record)];
   return h("dl", { class: "facts" }, ...all.map(([name, value]) => h("div", {}, h("dt", {}, COUNTED.has(name) ? term(counted, name) : name), h("dd", {}, String(value)))));
@@ -54,10 +54,11 @@ function folded(title, content) {
 }
 
 function take(record) {
-  const command = (form, file) => h("li", {}, h("code", {}, `cri-shim hops show ${record.id} --format ${form} > ${file}`));
+  const from = document.body.dataset.recording === undefined ? "" : " --recording FILE";
+  const command = (form, file) => h("li", {}, h("code", {}, `cri-shim hops show ${record.id}${from} --format ${form} > ${file}`));
   return h("details", { class: "take" }, h("summary", {}, "Take it with you"),
     h("ul", {},
       command("html", `request-${record.id}.html`), h("li", { class: "hint" }, "this view as one file, which any browser opens without a daemon"),
       command("trace-event", `request-${record.id}.json`), h("li", { class: "hint" }, "a trace that Perfetto (ui.perfetto.dev) and chrome://tracing open"),
-      h("li", {}, h("code", {}, "cri-shim hops record FILE")), h("li", { class: "hint" }, "everything that the daemon remembers, for this page without a node: cri-shim hops open FILE")));
+      ...(from ? [] : [h("li", {}, h("code", {}, "cri-shim hops record FILE")), h("li", { class: "hint" }, "everything that the daemon remembers; cri-shim hops open FILE shows it on this page, on any machine")])));
 }

@@ -1,7 +1,7 @@
 // The pieces of a request on one time axis, and beside each its figures; pieces that overlap in time overlap in the picture.
 
 import { h, placed } from "./dom.js";
-import { brief, bytes, exact } from "./format.js";
+import { bytes, exact } from "./format.js";
 import { pathOf, piecesOf } from "./pieces.js";
 import { mark, measured, ofSplit } from "./sources.js";
 
@@ -79,7 +79,7 @@ function pathRow(record, scale) {
   const cells = FIGURES.map(([head, kind]) => h("td", { class: kind, "data-head": head }, head === "took" ? exact(scale.wall) : head === "from" ? exact(0) : ""));
   return h("tbody", {}, h("tr", { class: "path" },
     h("th", { scope: "row", class: "name" }, h("b", {}, "What the answer waited for"), h("small", { class: "purpose" }, `the pieces with ◆, and ${exact(own)} ms of own work between them`)),
-    h("td", { class: "when" }, trackOf(scale, bars)), ...cells));
+    h("td", { class: "when" }, trackOf(scale, [h("span", { class: "steps" }, ...bars)])), ...cells));
 }
 
 function row(one, scale) {
@@ -143,17 +143,17 @@ function axis({ step, whole }) {
   const track = h("div", { class: "axis", "aria-hidden": "true" });
   const count = Math.round(whole / step);
   for (let number = 0; number <= count; number += 1) {
-    const label = h("span", { class: number === count ? "last" : "" }, number === count ? brief(whole) : trimmed(number * step));
+    const label = h("span", { class: number === count ? "last" : "" }, trimmed(number * step));
     label.style.left = `${(number / count) * 100}%`;
     track.append(label);
   }
   return h("th", { scope: "col", class: "when" }, h("span", { class: "unseen" }, "when"), track);
 }
 
-// A step of 1, 2 or 5 times a power of ten that gives the axis three to seven parts.
+// A step of 1, 2 or 5 times a power of ten that gives the axis three to six parts.
 function tick(end) {
   const power = 10 ** Math.floor(Math.log10(end / 3));
-  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => end / step <= 6) ?? 10 * power;
+  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => end / step <= 5) ?? 10 * power;
 }
 
 function trimmed(ms) {

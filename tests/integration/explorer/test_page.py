@@ -140,7 +140,7 @@ async def test_each_figure_of_a_bill_has_its_source_one_click_away(explorer: Exp
     assert "Version" in transport
     assert "own queue is not in it" in await source(page, page.locator("tr.price .mark"))
     assert page.url.endswith(f"#/request/{newest['id']}"), "Escape has not left the request"
-    for place in (".priced .mark", ".waterfall .mark", ".figures thead .term", "#node .term"):
+    for place in (".priced .mark", ".drawn .mark", ".figures thead .term", "#node .term"):
         assert await source(page, page.locator(place).first)
 
 
@@ -267,7 +267,7 @@ async def test_on_a_phone_nothing_sticks_out(explorer: Explorer, page: Page):
         await page.wait_for_selector(drawn)
         assert await wide_as(page) == 360, path
     await page.goto(f"{explorer.url}/#/request/{newest['id']}")
-    await page.wait_for_selector(".figures")
+    await page.wait_for_selector(".waterfall")
     assert not await page.is_visible("#rows")
 
 

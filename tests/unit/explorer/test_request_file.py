@@ -15,7 +15,7 @@ HOSTILE = {
     "id": 7,
     "method": "</script><script>alert(1)</script>",
     "error": "<!-- <img src=x onerror=alert(1)> & {policy} {data}",
-    "subject": {"name": "\u2028\ud83d\ude00"},
+    "subject": {"name": "\u2028\U0001f600"},
 }
 
 
@@ -26,14 +26,20 @@ class Elements(HTMLParser):
         super().__init__()
         self.found: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[tuple[str, str]] = []
+        self.inside = ""
 
     def handle_starttag(self, tag, attrs):
         self.found.append((tag, dict(attrs)))
+        self.inside = f"{tag} {dict(attrs).get('type', '')}".strip() if tag in {"script", "style"} else ""
+        if self.inside:
+            self.texts.append((self.inside, ""))
+
+    def handle_endtag(self, tag):
+        self.inside = ""
 
     def handle_data(self, data):
-        if self.found and self.found[-1][0] in {"script", "style"}:
-            tag, attributes = self.found[-1]
-            self.texts.append((f"{tag} {attributes.get('type', '')}".strip(), data))
+        if self.inside:
+            self.texts[-1] = (self.inside, self.texts[-1][1] + data)
 
 
 def parsed(page: str) -> Elements:

@@ -48,7 +48,9 @@ def test_every_stage_and_wait_of_the_daemon_is_described():
     assert all(map(wait_purpose, waits))
 
 
-def test_commands_of_cni_are_described():
-    """A command of a later version of CNI has no sentence, and that is no error."""
-    assert helper_purpose("ADD")
-    assert helper_purpose("UNHEARD") == ""
+def test_plugins_of_cni_are_described():
+    """The usual ones by what they do, all others by their command; a command of a later CNI has no sentence."""
+    assert "ports" in helper_purpose("portmap", "ADD")
+    assert helper_purpose("portmap", "DEL") == "detach the pod from its network"
+    assert helper_purpose("of-a-vendor", "ADD") == "attach the pod to its network"
+    assert helper_purpose("portmap", "UNHEARD") == ""
