@@ -201,6 +201,8 @@ class Site:
         return web.json_response(dict(self._sources.node()) | {"offers": OFFERS})
 
     async def _calibration(self, _request: web.Request) -> web.Response:
+        if self._sources.calibration is not None:
+            return web.json_response(self._sources.calibration())
         return web.json_response(calibration(self._sources.ledger.transport, self._sources.ledger.front))
 
     async def _live(self, request: web.Request) -> web.StreamResponse:

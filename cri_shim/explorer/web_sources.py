@@ -26,3 +26,5 @@ class WebSources(Struct, frozen=True):
     """Methods that only read, which a client can leave out of a list."""
     pods: Callable[[], Iterable[Mapping[str, Any]]] = tuple
     """Returns the pods that exist, each in the form that docs/ledger.md gives to a POD, without totals."""
+    calibration: Callable[[], Mapping[str, Any] | None] | None = None
+    """Returns the answer of ``/api/calibration`` where the ledger's own estimates are not what was used."""

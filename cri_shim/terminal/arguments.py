@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from cri_shim.config import Config
 
+LOOPBACK = "127.0.0.1:0"
+"""Where a recording is shown unless asked otherwise."""
+
 _HOPS = (
     "Print a table of the requests that the running daemon remembers: by method, with percentiles, the shares of "
     "transport, own work, own queue and waiting for the world in the wall time, and the price of the extra hop: front "
@@ -39,11 +42,20 @@ def add_hops(
     def hops_command(options: argparse.Namespace) -> int:
         from cri_shim.terminal import commands  # noqa: PLC0415 - see above
 
+        if (wrong := commands.misplaced(options)) is not None:
+            sys.stderr.write(f"{wrong}\n")
+            return 2
+        if options.what[:1] == ["open"]:
+            return commands.run_open(options)
+        if options.recording:
+            return commands.run_with_recording(commands.hops, options)
         return _with_settings(options, settings, partial(commands.run_command, commands.hops, options))
 
     def explain_command(options: argparse.Namespace) -> int:
         from cri_shim.terminal import commands  # noqa: PLC0415 - see above
 
+        if options.recording:
+            return commands.run_with_recording(commands.explain, options)
         return _with_settings(options, settings, partial(commands.run_command, commands.explain, options))
 
     def add_address(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +64,9 @@ def add_hops(
             metavar="ADDRESS",
             default="",
             help="the daemon's HTTP listener: IP:PORT, unix:///PATH or a path (default: that of the running daemon)",
+        )
+        parser.add_argument(
+            "--recording", metavar="FILE", default="", help="ask a recording of `hops record`, in place of a daemon"
         )
 
     hops = commands.add_parser("hops", help="show what requests cost: table, live list, waterfall", description=_HOPS)
@@ -69,14 +84,27 @@ def add_hops(
         "as one file for a browser",
     )
     hops.add_argument(
-        "--pod", metavar="NAMESPACE/NAME", default="", help="with show: all requests of a pod, without those that read"
+        "--pod",
+        metavar="NAMESPACE/NAME",
+        default="",
+        help="with show: all requests of a pod, without those that read; with record: only what is about that pod",
+    )
+    hops.add_argument(
+        "--seconds", type=_seconds, metavar="SECONDS", help="with record: end after so long (default: at Ctrl-C)"
+    )
+    hops.add_argument(
+        "--listen",
+        metavar="ADDRESS",
+        default=LOOPBACK,
+        help="with open: IP:PORT or unix:///PATH (default: a free port of 127.0.0.1)",
     )
     hops.add_argument(
         "what",
         nargs="*",
-        metavar="show [ID] | slowest [METHOD] | calibrate",
+        metavar="show [ID] | slowest [METHOD] | calibrate | record FILE | open FILE",
         help="one request, or the newest, as a waterfall; the slowest requests; how transport is estimated, and how "
-        "well",
+        "well; write everything that the daemon remembers, and what happens meanwhile, into a file; show such a file "
+        "in a browser, without a daemon",
     )
     hops.set_defaults(run=hops_command)
 

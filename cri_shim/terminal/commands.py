@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import json
 import sys
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cri_shim.terminal.arguments import LOOPBACK
 from cri_shim.terminal.calibration import calibration_text
 from cri_shim.terminal.explain import explained
 from cri_shim.terminal.fetch import Explorer, UnreachableError
@@ -30,10 +33,37 @@ def run_command(
     command: Callable[[argparse.Namespace, Explorer], int], options: argparse.Namespace, config: Config
 ) -> int:
     """Run a command against the daemon that serves with ``config``, and return the exit code."""
+    try:
+        explorer = Explorer(options.address) if options.address else Explorer.of(config)
+    except UnreachableError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return _run(command, options, explorer)
+
+
+def run_with_recording(command: Callable[[argparse.Namespace, Explorer], int], options: argparse.Namespace) -> int:
+    """Run a command with a recording in the daemon's place, and return the exit code."""
+    from cri_shim.terminal.recorded import with_recording  # noqa: PLC0415 - loads the HTTP server
+
+    return with_recording(Path(options.recording), partial(_run, command, options))
+
+
+def run_open(options: argparse.Namespace) -> int:
+    """Run ``cri-shim hops open`` and return the exit code; it needs neither a daemon nor a configuration."""
+    from cri_shim.terminal.recorded import open_recording  # noqa: PLC0415 - loads the HTTP server
+
+    if len(options.what) != 2:
+        print("cri-shim hops open takes one FILE", file=sys.stderr)
+        return 2
+    return open_recording(Path(options.what[1]), options.listen)
+
+
+def _run(
+    command: Callable[[argparse.Namespace, Explorer], int], options: argparse.Namespace, explorer: Explorer
+) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names may hold characters that a terminal cannot show
     try:
-        explorer = Explorer(options.address) if options.address else Explorer.of(config)
         try:
             return command(options, explorer)
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
@@ -49,9 +79,6 @@ def run_command(
 def hops(options: argparse.Namespace, explorer: Explorer) -> int:
     """Run ``cri-shim hops`` and return the exit code."""
     options.json = options.json or options.output == "json"
-    if (wrong := _misplaced(options)) is not None:
-        print(wrong, file=sys.stderr)
-        return 2
     match options.what:
         case [] if options.follow:
             return _follow(options, explorer)
@@ -65,21 +92,32 @@ def hops(options: argparse.Namespace, explorer: Explorer) -> int:
             return _slowest(options, explorer, method[0] if method else "")
         case ["calibrate"]:
             return _calibrate(options, explorer)
+        case ["record", file]:
+            from cri_shim.terminal.record import record  # noqa: PLC0415 - loads the ledger, which no other command needs
+
+            return record(explorer, Path(file), seconds=options.seconds, pod=options.pod)
         case _:
             print(
-                "cri-shim hops takes nothing, `show [ID]`, `slowest [METHOD]` or `calibrate`; see --help",
+                "cri-shim hops takes nothing, `show [ID]`, `slowest [METHOD]`, `calibrate`, `record FILE` or "
+                "`open FILE`; see --help",
                 file=sys.stderr,
             )
             return 2
 
 
-def _misplaced(options: argparse.Namespace) -> str | None:
+def misplaced(options: argparse.Namespace) -> str | None:
     """Return what to say of an option that the command would ignore."""
-    shows = options.what[:1] == ["show"]
-    if options.format and not shows:
+    what = options.what[0] if options.what else ""
+    if options.format and what != "show":
         return "--format is an option of `cri-shim hops show`"
-    if options.pod and options.what != ["show"]:
-        return "--pod is an option of `cri-shim hops show`, in place of an id"
+    if options.pod and options.what != ["show"] and what != "record":
+        return "--pod is an option of `cri-shim hops show`, in place of an id, and of `cri-shim hops record`"
+    if options.seconds is not None and what != "record":
+        return "--seconds is an option of `cri-shim hops record`"
+    if options.listen != LOOPBACK and what != "open":
+        return "--listen is an option of `cri-shim hops open`"
+    if options.recording and (options.follow or what in {"record", "open"}):
+        return "--recording is for what can be asked of a recording: not --follow, `record` or `open`"
     return None
 
 

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { h } from "./dom.js";
 import { brief, withError } from "./format.js";
 import { isAway, notePresence } from "./presence.js";
+import { showRecording } from "./recording.js";
 import { measured, ofFront, term } from "./sources.js";
 
 /** Ask the daemon about itself, and show the answer. */
@@ -12,6 +13,7 @@ export async function describeNode() {
   const node = await get("/api/node").catch(() => null);
   if (!node) return;
   notePresence(node);
+  if (node.recording) showRecording(node.recording);
   const facts = [
     ["cri-shim", node.version],
     ["containerd", node.containerd_version || "not known"],

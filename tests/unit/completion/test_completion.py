@@ -52,7 +52,7 @@ def test_values(shell):
     assert set(shell("cri-shim", "doctor", "-o", "")) == {"text", "json"}
     assert shell("cri-shim", "doctor", "--ignore", "doctor", "--output", "j") == ["json"]
     assert set(shell("cri-shim", "completion", "")) == {"bash", "zsh", "fish"}
-    assert set(shell("cri-shim", "hops", "")) == {"show", "slowest", "calibrate"}
+    assert set(shell("cri-shim", "hops", "")) == {"show", "slowest", "calibrate", "record", "open"}
 
 
 def test_files(shell):

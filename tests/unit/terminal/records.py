@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from cri_shim.terminal.arguments import LOOPBACK
+
 BILL: Final[dict[str, Any]] = {
     "wall_ms": 100.0,
     "hops_ms": 60.0,
@@ -80,3 +82,6 @@ RECORD: Final[dict[str, Any]] = {
         {"name": "exit", "start_ms": 21.0, "duration_ms": 4.0, "part": "world"},
     ],
 }
+
+NO_OPTIONS: Final[dict[str, Any]] = {"format": "", "pod": "", "seconds": None, "listen": LOOPBACK, "recording": ""}
+"""The options of ``hops`` that only some of its commands have, none given."""

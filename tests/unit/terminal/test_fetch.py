@@ -14,6 +14,7 @@ import pytest
 from cri_shim.config.schema import Config
 from cri_shim.terminal import commands
 from cri_shim.terminal.fetch import Explorer, UnreachableError
+from tests.unit.terminal.records import NO_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +62,7 @@ def other(request: pytest.FixtureRequest) -> Iterator[str]:
 def test_another_program_at_the_address(other: str, asked: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     """The command ends with one sentence that names the address, and no traceback."""
     options = argparse.Namespace(
-        **{"address": other, "follow": False, "all": False, "json": False, "output": "text", "format": "", "pod": ""}
-        | asked
+        **{"address": other, "follow": False, "all": False, "json": False, "output": "text", **NO_OPTIONS} | asked
     )
     command = commands.hops if "what" in asked else commands.explain
     assert commands.run_command(command, options, Config()) == 1

@@ -11,7 +11,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2
 from cri_shim.terminal import commands
 from cri_shim.terminal.calibration import calibration_text
 from cri_shim.terminal.fit import columns, cut, folded
-from tests.unit.terminal.records import BILL, RECORD, hop
+from tests.unit.terminal.records import BILL, NO_OPTIONS, RECORD, hop
 
 if TYPE_CHECKING:
     from cri_shim.terminal.fetch import Explorer
@@ -90,7 +90,7 @@ class FakeExplorer:
 
 
 def lines_of(capsys: Any, what: list[str], *, follow: bool = False) -> list[str]:
-    options = argparse.Namespace(json=False, output="text", what=what, follow=follow, all=True, format="", pod="")
+    options = argparse.Namespace(json=False, output="text", what=what, follow=follow, all=True, **NO_OPTIONS)
     assert commands.hops(options, as_explorer(FakeExplorer())) == 0
     return str(capsys.readouterr().out).splitlines()
 

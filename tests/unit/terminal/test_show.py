@@ -27,6 +27,14 @@ REQUESTS: list[dict[str, Any]] = [
 ]
 
 
+ALSO = "in place of an id, and of `cri-shim hops record`"
+RECORDED = "--recording is for what can be asked of a recording: not --follow, `record` or `open`"
+TAKES = (
+    "cri-shim hops takes nothing, `show [ID]`, `slowest [METHOD]`, `calibrate`, `record FILE` or `open FILE`; "
+    "see --help"
+)
+
+
 class Daemon:
     """Answers as the listener does."""
 
@@ -94,9 +102,17 @@ def test_what_is_not_there(
     [
         (["--format", "text"], "--format is an option of `cri-shim hops show`"),
         (["--format", "json", "slowest"], "--format is an option of `cri-shim hops show`"),
-        (["--pod", "a/b"], "--pod is an option of `cri-shim hops show`, in place of an id"),
-        (["--pod", "a/b", "show", "1"], "--pod is an option of `cri-shim hops show`, in place of an id"),
-        (["show", "one"], "cri-shim hops takes nothing, `show [ID]`, `slowest [METHOD]` or `calibrate`; see --help"),
+        (["--pod", "a/b"], f"--pod is an option of `cri-shim hops show`, {ALSO}"),
+        (["--pod", "a/b", "show", "1"], f"--pod is an option of `cri-shim hops show`, {ALSO}"),
+        (["--seconds", "1", "show"], "--seconds is an option of `cri-shim hops record`"),
+        (["--listen", "127.0.0.1:1"], "--listen is an option of `cri-shim hops open`"),
+        (["--recording", "f", "-f"], RECORDED),
+        (["--recording", "f", "record", "g"], RECORDED),
+        (["--recording", "f", "open", "g"], RECORDED),
+        (["open"], "cri-shim hops open takes one FILE"),
+        (["--format", "html", "open", "f"], "--format is an option of `cri-shim hops show`"),
+        (["show", "one"], TAKES),
+        (["record"], TAKES),
     ],
 )
 def test_options_in_the_wrong_place(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:

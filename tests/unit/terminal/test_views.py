@@ -21,7 +21,7 @@ from cri_shim.terminal.fetch import Explorer, UnreachableError
 from cri_shim.terminal.fit import columns
 from cri_shim.terminal.table import methods_table, outcome, request_line
 from cri_shim.terminal.waterfall import draw, waterfall
-from tests.unit.terminal.records import BILL, HELPER, RECORD, hop
+from tests.unit.terminal.records import BILL, HELPER, NO_OPTIONS, RECORD, hop
 
 
 @given(st.floats(0, 200), st.floats(0, 200), st.floats(0, 200), st.integers(20, 200))
@@ -99,7 +99,7 @@ def test_an_explanation_says_what_runs_beside_what():
     text = explained(RECORD, width=120)
     assert "1   Containers/Create" in text
     assert "3 + bridge ADD" in text
-    assert "attach the pod to its network" in text
+    assert "one on a bridge of the node" in text
     assert "answered from memory" in explained({**RECORD, "hops": [], "helpers": []}, width=80)
 
 
@@ -194,7 +194,7 @@ def shown(monkeypatch, capsys, record):
     """Return the exit code of ``cri-shim hops show 7`` for an answer, and what it prints."""
     monkeypatch.setattr(Explorer, "get", lambda _self, _path: record)
     options = argparse.Namespace(
-        address="h:1", what=["show", "7"], follow=False, json=False, output="text", format="", pod=""
+        address="h:1", what=["show", "7"], follow=False, json=False, output="text", **NO_OPTIONS
     )
     return run_command(hops, options, Config()), capsys.readouterr()
 
@@ -233,7 +233,7 @@ def test_a_method_that_is_not_text(monkeypatch, capsys):
 
     monkeypatch.setattr(Explorer, "_answer", answer)
     options = argparse.Namespace(
-        address="h:1", what=["slowest", "a\udcff"], follow=False, json=False, output="text", format="", pod=""
+        address="h:1", what=["slowest", "a\udcff"], follow=False, json=False, output="text", **NO_OPTIONS
     )
     assert run_command(hops, options, Config()) == 1
     assert asked == ["/api/requests?slowest=1&method=a%FF"]
