@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from cri_shim.config import Config
 
-LOOPBACK = "127.0.0.1:0"
-"""Where a recording is shown unless asked otherwise."""
-
 _HOPS = (
     "Print a table of the requests that the running daemon remembers: by method, with percentiles, the shares of "
     "transport, own work, own queue and waiting for the world in the wall time, and the price of the extra hop: front "
@@ -95,7 +92,7 @@ def add_hops(
     hops.add_argument(
         "--listen",
         metavar="ADDRESS",
-        default=LOOPBACK,
+        default="",
         help="with open: IP:PORT or unix:///PATH (default: a free port of 127.0.0.1)",
     )
     hops.add_argument(

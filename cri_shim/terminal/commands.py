@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cri_shim.terminal.arguments import LOOPBACK
 from cri_shim.terminal.calibration import calibration_text
 from cri_shim.terminal.explain import explained
 from cri_shim.terminal.fetch import Explorer, UnreachableError
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from cri_shim.config import Config
 
+_LOOPBACK = "127.0.0.1:0"
 _LONGEST_METHOD = 40  # characters of what was asked for that an error shows
 _FOLLOWED = ("Version", "Status", "List", "Stream", "ImageFsInfo", "ImageStatus", "RuntimeConfig")
 
@@ -55,7 +55,7 @@ def run_open(options: argparse.Namespace) -> int:
     if len(options.what) != 2:
         print("cri-shim hops open takes one FILE", file=sys.stderr)
         return 2
-    return open_recording(Path(options.what[1]), options.listen)
+    return open_recording(Path(options.what[1]), options.listen or _LOOPBACK)
 
 
 def _run(
@@ -114,7 +114,7 @@ def misplaced(options: argparse.Namespace) -> str | None:
         return "--pod is an option of `cri-shim hops show`, in place of an id, and of `cri-shim hops record`"
     if options.seconds is not None and what != "record":
         return "--seconds is an option of `cri-shim hops record`"
-    if options.listen != LOOPBACK and what != "open":
+    if options.listen and what != "open":
         return "--listen is an option of `cri-shim hops open`"
     if options.recording and (options.follow or what in {"record", "open"}):
         return "--recording is for what can be asked of a recording: not --follow, `record` or `open`"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cri_shim.terminal.arguments import LOOPBACK
-
 BILL: Final[dict[str, Any]] = {
     "wall_ms": 100.0,
     "hops_ms": 60.0,
@@ -83,5 +81,5 @@ RECORD: Final[dict[str, Any]] = {
     ],
 }
 
-NO_OPTIONS: Final[dict[str, Any]] = {"format": "", "pod": "", "seconds": None, "listen": LOOPBACK, "recording": ""}
+NO_OPTIONS: Final[dict[str, Any]] = {"format": "", "pod": "", "seconds": None, "listen": "", "recording": ""}
 """The options of ``hops`` that only some of its commands have, none given."""
