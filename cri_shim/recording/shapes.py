@@ -161,7 +161,7 @@ class NodeShape(Struct):
     loop_lag_ms: Length = 0.0
     started_at: Moment = 0.0
     ready: bool = True
-    why_not: Text = ""
+    unready_reason: Text = field(default="", name="why_not")
     pods: Count = 0
     containers: Count = 0
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from cri_shim.terminal.fetch import Explorer
 
-_MOST_LISTED: Final = "2000"
+_LIMIT: Final = "2000"
 _TICK: Final = 0.2
 """Seconds between two looks whether the recording is to end."""
 _ROOM: Final = MOST_BYTES * 3 // 4
@@ -84,12 +84,12 @@ class Recorder:
         arriving: queue.Queue[tuple[str, Any]] = queue.Queue()
         threading.Thread(target=self._listen, args=(arriving,), name="live-events", daemon=True).start()
         try:
-            for number in self._listed():
+            for number in self._ids():
                 if ended.is_set():
                     break
                 self._fetch(number)
             problem = self._take(arriving, ended, None if seconds is None else self._clock + seconds)
-            self._look_around()
+            self._ask_once()
         except UnreachableError as error:
             problem = str(error)
         self._complete = not problem
@@ -126,14 +126,14 @@ class Recorder:
         kept = {key: value for key, value in data.items() if key in _KEPT}
         self._events.append({"at_ms": round((time.monotonic() - self._clock) * 1000, 3), "event": name, **kept})
 
-    def _listed(self) -> list[int]:
+    def _ids(self) -> list[int]:
         """Return the ids of the requests that the daemon remembers, oldest first."""
-        listed = [
+        summaries = [
             one
-            for query in ({"limit": _MOST_LISTED}, {"limit": _MOST_LISTED, "reads": "0"}, {"slowest": "1"})
-            for one in self._explorer.get("/api/requests", **({"limit": _MOST_LISTED} | query))["requests"]
+            for query in ({"limit": _LIMIT}, {"limit": _LIMIT, "reads": "0"}, {"slowest": "1"})
+            for one in self._explorer.get("/api/requests", **({"limit": _LIMIT} | query))["requests"]
         ]
-        return sorted({one["id"] for one in listed if not one["running"] and self._is_wanted(one)})
+        return sorted({one["id"] for one in summaries if not one["running"] and self._is_wanted(one)})
 
     def _fetch(self, number: int) -> None:
         try:
@@ -160,14 +160,14 @@ class Recorder:
         pod = request.get("pod") or {}
         return not self._pod or f"{pod.get('namespace')}/{pod.get('name')}" == self._pod
 
-    def _look_around(self) -> None:
+    def _ask_once(self) -> None:
         """Ask for what is written once, when everything else has been recorded."""
         self._node = self._explorer.get("/api/node")
         self._calibration = self._explorer.get("/api/calibration")
-        running = self._explorer.get("/api/requests", limit=_MOST_LISTED)["requests"]
+        running = self._explorer.get("/api/requests", limit=_LIMIT)["requests"]
         self._left_out["running"] = sum(one["running"] and self._is_wanted(one) for one in running)
         try:
-            pods = self._explorer.get("/api/pods", limit=_MOST_LISTED)["pods"]
+            pods = self._explorer.get("/api/pods", limit=_LIMIT)["pods"]
         except KeyError:
             return  # a daemon of an earlier release, which has no list of pods
         self._pods = [pod for pod in pods if self._is_wanted({"pod": pod})][:MOST_PODS]

@@ -24,12 +24,12 @@ class Elements(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[tuple[str, str]] = []
         self.inside = ""
 
     def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
+        self.elements.append((tag, dict(attrs)))
         self.inside = f"{tag} {dict(attrs).get('type', '')}".strip() if tag in {"script", "style"} else ""
         if self.inside:
             self.texts.append((self.inside, ""))
@@ -52,8 +52,8 @@ def test_what_others_chose_stays_data():
     """A name that looks like markup neither ends the element that holds the data nor becomes one."""
     page = request_file([HOSTILE], "<b>&{data}", ABOUT)
     elements = parsed(page)
-    assert [tag for tag, _ in elements.found].count("script") == 2
-    assert "img" not in [tag for tag, _ in elements.found]
+    assert [tag for tag, _ in elements.elements].count("script") == 2
+    assert "img" not in [tag for tag, _ in elements.elements]
     (data,) = [text for kind, text in elements.texts if kind == "script application/json"]
     assert json.loads(data) == {"records": [HOSTILE], "about": ABOUT}
     assert "<title>&lt;b&gt;&amp;{data}</title>" in page
@@ -63,7 +63,10 @@ def test_nothing_comes_from_elsewhere():
     """No element names another file, and the policy allows none."""
     page = request_file([HOSTILE], "RunPodSandbox 7", ABOUT)
     addresses = [
-        value for _, attributes in parsed(page).found for name, value in attributes.items() if name in {"src", "href"}
+        value
+        for _, attributes in parsed(page).elements
+        for name, value in attributes.items()
+        if name in {"src", "href"}
     ]
     assert addresses == ["data:,", "#main"]
     assert "@import" not in page
@@ -75,7 +78,7 @@ def test_the_policy_names_exactly_what_the_file_holds():
     elements = parsed(request_file([HOSTILE], "RunPodSandbox 7", ABOUT))
     (policy,) = [
         str(attributes["content"])
-        for tag, attributes in elements.found
+        for tag, attributes in elements.elements
         if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
     ]
     allowed = dict(part.strip().split(" ", 1) for part in policy.split(";"))

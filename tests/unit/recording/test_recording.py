@@ -128,8 +128,8 @@ async def test_the_page_gets_the_answers_of_a_daemon(tmp_path: Path):
                 assert answer.status == 200
                 return await answer.json()
 
-        listed = (await get("/api/requests?reads=0"))["requests"]
-        assert [one["id"] for one in listed] == [3, 2, 1]
+        changes = (await get("/api/requests?reads=0"))["requests"]
+        assert [one["id"] for one in changes] == [3, 2, 1]
         one = await get("/api/requests/2")
         assert (one["typical"]["count"], one["neighbours"]["previous"]["id"]) == (2, 1)
         assert [pod["request_count"] for pod in (await get("/api/pods"))["pods"]] == [3]
