@@ -13,13 +13,13 @@ from lab.debian.docker_engine import folders
 from lab.debian.packages import NotAvailableError
 from lab.playground.place import DEMO
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(700)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(1500)]
 
 
 def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one of the lab's programs to its end."""
     command = [sys.executable, "-m", f"lab.{module}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=DEMO.parent, timeout=500, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=DEMO.parent, timeout=900, check=False)
 
 
 def test_all_pages_hold(monkeypatch: pytest.MonkeyPatch) -> None:
