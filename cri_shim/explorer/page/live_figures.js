@@ -32,8 +32,8 @@ function atArrow(name, node, start) {
 function texts(group, { source, lines }) {
   const { x, y } = group.dataset;
   return explainingInPicture(s("g", { class: "sourced", role: "button", tabindex: "0",
-    "aria-label": `${lines.join(", ")}, ${source.kind}: where this figure comes from` },
-    ...lines.map((text, index) => s("text", { x, y: Number(y) + index * 13, class: "cost" }, text))), source);
+    "aria-label": `${lines.join(" ")}, ${source.kind}: where this figure comes from` },
+    ...lines.flatMap((text, index) => [s("text", { x, y: Number(y) + index * 13, class: "cost" }, text), " "])), source);
 }
 
 function sum(node, start) {

@@ -40,17 +40,17 @@ function placeOf({ row, column, wide }) {
 
 function drawBox(part, { x, y, width, label, inside, below, process }, onProcess) {
   const group = s("g", { class: "box", "data-part": part, "data-process": process, role: "button", tabindex: "0", "aria-pressed": "false",
-    "aria-label": `${process}: what breaks when it dies` }, s("rect", { x, y, width, height: BOX, rx: 6, class: "outline" }));
+    "aria-label": `${[label, inside ?? below].filter(Boolean).join(" ")}: what breaks when ${process} dies` }, s("rect", { x, y, width, height: BOX, rx: 6, class: "outline" }));
   if (inside) {
     // The part that serves the CRI is in the same process, so it is a box inside the box.
     const inner = Math.min(width - 16, BOX_WIDTH - 16);
     group.append(
-      s("text", { x: x + 8, y: y + 13, class: "small" }, label),
+      s("text", { x: x + 8, y: y + 13, class: "small" }, label), " ",
       s("rect", { x: x + 8, y: y + 17, width: inner, height: BOX - 20, rx: 4, class: "inside" }),
       s("text", { x: x + 8 + inner / 2, y: y + 30, class: "small", "text-anchor": "middle" }, inside),
     );
   } else if (below) {
-    group.append(s("text", { x: x + width / 2, y: y + 17, "text-anchor": "middle" }, label),
+    group.append(s("text", { x: x + width / 2, y: y + 17, "text-anchor": "middle" }, label), " ",
       s("text", { x: x + width / 2, y: y + 31, class: "small", "text-anchor": "middle" }, below));
   } else group.append(s("text", { x: x + width / 2, y: y + BOX / 2 + 5, "text-anchor": "middle" }, label));
   group.addEventListener("click", () => onProcess(process, group));

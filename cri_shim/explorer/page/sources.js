@@ -46,7 +46,7 @@ export function ofPrice(split, known, hops) {
 }
 
 const box = h("div", { popover: "auto", id: "source", class: "source", role: "note" });
-document.body.append(box);
+document.getElementById("main").append(box);
 
 /** A small button that names the kind of its figure, and on a click shows where the figure comes from. */
 export function mark(source, label = source.kind) {
