@@ -141,6 +141,11 @@ $(PAGE_TESTS)/node_modules/.package-lock.json: $(PAGE_TESTS)/package.json $(PAGE
 .PHONY: page-tools
 page-tools: $(PAGE_TESTS)/node_modules/.package-lock.json  ## fetch what the tests of the page need from npm, if npm is there
 
+.PHONY: screenshots
+# ARGS names some of them: make screenshots ARGS="explorer-pod explorer-phone"
+screenshots: venv  ## take the pictures of the page in docs/images again, from a real daemon with real pods
+	$(RUN) -m lab.screenshots $(ARGS)
+
 .PHONY: test
 test: venv page-tools  ## run all tests (as root: real containerd, runc, CNI and registry)
 	$(RUN) -m pytest $(ARGS)
