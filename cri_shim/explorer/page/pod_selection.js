@@ -30,6 +30,7 @@ export function selectable(body, axis, zoom) {
     }
   });
   body.addEventListener("pointermove", (event) => {
+    if (!(event.buttons & 1)) start = null; // the button came up outside
     if (start === null || (!drawn && Math.abs(percent(event) - start) < LEAST)) return;
     if (!drawn) body.setPointerCapture(event.pointerId);
     drawn = true;

@@ -260,6 +260,8 @@ async def test_on_a_phone_nothing_sticks_out(explorer: Explorer, page: Page):
     for path, drawn in (
         ("requests", "#rows a"),
         (f"request/{newest['id']}", ".waterfall"),
+        ("pods", "#pods td"),
+        (f"pod/{newest['pod']['id']}", ".lanes"),
         ("methods", ".totals td"),
         ("architecture", ".pictures svg"),
     ):
