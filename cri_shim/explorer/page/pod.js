@@ -105,7 +105,8 @@ function draw(view) {
         timeline({ lanes, axis, records: details, opened, origin, zoom: (start, end) => go(address({ from: start.toFixed(3), to: end.toFixed(3) })) }),
         detailed.length ? h("ul", { class: "legend" }, ...[["hop", "hops"], ["helper", "helpers"]].map(([kind, label]) => h("li", {}, h("i", { class: kind }), label))) : "",
         notes(view, axis),
-        requestTable(requests, { origin, opened, lanes, zoomTo: (one) => address({ ...around(one), open: one.id }) }))
+        requestTable(requests, { origin, opened, lanes, zoomTo: (one) => address({ ...around(one), open: one.id }) }),
+        take())
       : h("p", { class: "hint" }, "No request about it is remembered. The daemon knows it from containerd: it was made before the daemon was started, or so long ago that the ledger has forgotten it."),
   );
   const row = view.query.get("row");
@@ -139,6 +140,16 @@ function facts() {
     ["removed", pod.removed_at ? dated(pod.removed_at) : ""], ["runtime handler", pod.handler], ["addresses", pod.ips.join(", ")],
     ["containers", containers.join(", ")], ["images", [...new Set(pod.containers.map((one) => one.image).filter(Boolean))].join(", ")]];
   return h("dl", { class: "facts" }, ...rows.filter(([, value]) => value !== "").map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))));
+}
+
+// A name goes into a command only if a shell takes it for nothing else; those of a kubelet do.
+function take() {
+  const name = podName(pod);
+  if (!/^[a-z0-9.-]+\/[a-z0-9.-]+$/.test(name)) return "";
+  const from = document.body.dataset.recording === undefined ? "" : " --recording FILE";
+  return h("details", { class: "take" }, h("summary", {}, "Take it with you"),
+    h("ul", {}, h("li", {}, h("code", {}, `cri-shim hops show --pod ${name}${from} --format trace-event > pod.json`)),
+      h("li", { class: "hint" }, "a trace of all these requests that Perfetto (ui.perfetto.dev) and chrome://tracing open")));
 }
 
 function summary(requests) {

@@ -124,7 +124,7 @@ function piecesOf(request, record) {
 function piece(one, axis, label = one.label) {
   const left = axis.place(one.start);
   const width = axis.place(one.end) - left;
-  const text = `${one.full}: ${exact(one.duration_ms)} ms`;
+  const text = `${one.full}: ${exact(one.duration_ms)} ms${one.purpose ? `. ${one.purpose}` : ""}`;
   return placed(h("i", { class: one.bad ? `${one.kind} bad` : one.kind, title: text }, label && width >= NAME_WIDTH ? h("span", {}, label) : null), left, width);
 }
 
