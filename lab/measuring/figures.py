@@ -129,7 +129,7 @@ def _of_processes(results: Results, place: tuple[str, str, str], side: str, othe
 
     if not other:
         value = statistics.median(values(side))
-        return f"{value:.3g} s" if kind == "cpu" else f"{value:.0f} MiB"
+        return f"{value:#.3g} s" if kind == "cpu" else f"{value:.0f} MiB"
     side_runs = [side_run for one in step.rounds for side_run in one.side_runs.values()]
     return _compared(judge(values(side), values(other), side_runs), form)
 
