@@ -15,6 +15,7 @@ import structlog
 from cri_shim.explorer.http_server import HttpListener
 from cri_shim.explorer.web_sources import WebSources
 from cri_shim.recording.file import RecordingError
+from cri_shim.recording.replay import replay
 from cri_shim.rpc import RPCS, Kind
 from untrusted import escaped
 
@@ -25,26 +26,31 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def serving(recording: Recording, address: str = "") -> AsyncIterator[str]:
+async def serving(recording: Recording, address: str = "", *, replays: bool = False) -> AsyncIterator[str]:
     """Serve within the block, at ``address`` or on a socket that only this user reaches; yield where.
 
-    Raises RecordingError if it cannot listen there.
+    With ``replays`` the recorded live events are played again. Raises RecordingError if it cannot listen there.
     """
     reasons: list[str] = []
     with _without_log(), tempfile.TemporaryDirectory(prefix="cri-shim-recording-") as directory:
         wanted = address or f"unix://{directory}/socket"
-        listener = HttpListener(wanted, Path(directory), sources(recording), lambda _, reason: reasons.append(reason))
+        listener = HttpListener(
+            wanted, Path(directory), sources(recording, replays=replays), lambda _, reason: reasons.append(reason)
+        )
         try:
             listener.bind()
         except ValueError:
             raise RecordingError(f"{escaped(wanted)} is not an address: name IP:PORT or unix:///PATH") from None
         if not listener.address:
             raise RecordingError("; ".join(filter(None, reasons)) or f"it cannot listen at {wanted}")
-        watching = asyncio.create_task(listener.watch(), name="recording-socket")
+        tasks = [asyncio.create_task(listener.watch(), name="recording-socket")]
+        if replays:
+            tasks.append(asyncio.create_task(replay(recording), name="recording-replay"))
         try:
             yield listener.address
         finally:
-            watching.cancel()
+            for task in tasks:
+                task.cancel()
             await listener.stop()
 
 
@@ -59,7 +65,7 @@ def _without_log() -> Iterator[None]:
         structlog.configure(**before)
 
 
-def sources(recording: Recording) -> WebSources:
+def sources(recording: Recording, *, replays: bool) -> WebSources:
     """Return where the answers come from."""
     about = recording.about
     node: dict[str, Any] = msgspec.to_builtins(about.node)
@@ -71,6 +77,7 @@ def sources(recording: Recording) -> WebSources:
         "written_by": about.written_by,
         "complete": about.complete,
         "requests": len(recording.ledger.newest()),
+        "replays": replays,
         "left_out": msgspec.to_builtins(about.left_out),
     }
     return WebSources(

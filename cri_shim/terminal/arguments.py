@@ -96,6 +96,11 @@ def add_hops(
         help="with open: IP:PORT or unix:///PATH (default: a free port of 127.0.0.1)",
     )
     hops.add_argument(
+        "--replay",
+        action="store_true",
+        help="with open: play the recorded live events again, at the pace at which they came",
+    )
+    hops.add_argument(
         "what",
         nargs="*",
         metavar="show [ID] | slowest [METHOD] | calibrate | record FILE | open FILE",

@@ -55,7 +55,7 @@ def run_open(options: argparse.Namespace) -> int:
     if len(options.what) != 2:
         print("cri-shim hops open takes one FILE", file=sys.stderr)
         return 2
-    return open_recording(Path(options.what[1]), options.listen or _LOOPBACK)
+    return open_recording(Path(options.what[1]), options.listen or _LOOPBACK, replays=options.replay)
 
 
 def _run(
@@ -116,6 +116,8 @@ def misplaced(options: argparse.Namespace) -> str | None:
         return "--seconds is an option of `cri-shim hops record`"
     if options.listen and what != "open":
         return "--listen is an option of `cri-shim hops open`"
+    if options.replay and what != "open":
+        return "--replay is an option of `cri-shim hops open`"
     if options.recording and (options.follow or what in {"record", "open"}):
         return "--recording is for what can be asked of a recording: not --follow, `record` or `open`"
     return None

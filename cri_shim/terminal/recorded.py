@@ -19,22 +19,25 @@ if TYPE_CHECKING:
     from cri_shim.recording.file import Recording
 
 
-def open_recording(path: Path, address: str) -> int:
-    """Serve the page of a recording at ``address`` until a signal comes, and return the exit code."""
+def open_recording(path: Path, address: str, *, replays: bool) -> int:
+    """Serve the page of a recording at ``address`` until a signal comes, and return the exit code.
+
+    With ``replays`` its live events are played again.
+    """
     try:
         recording = read_recording(path)
-        asyncio.run(_serve(recording, path, address))
+        asyncio.run(_serve(recording, path, address, replays=replays))
     except RecordingError as error:
         print_error(str(error))
         return 1
     return 0
 
 
-async def _serve(recording: Recording, path: Path, address: str) -> None:
+async def _serve(recording: Recording, path: Path, address: str, *, replays: bool) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with serving(recording, address) as where:
+    async with serving(recording, address, replays=replays) as where:
         shown = where if where.startswith("unix://") else f"http://{where}"
         print_text(f"{path} is at {shown} until Ctrl-C")
         await ended.wait()

@@ -14,7 +14,8 @@ export function showRecording(about) {
   const missing = LEFT_OUT.filter(([name]) => about.left_out[name]).map(([name, what]) => `${about.left_out[name]} ${what}`);
   document.getElementById("main").before(h("aside", { class: "recording", "aria-label": "Recording" },
     h("b", {}, `A recording of ${about.host || "an unnamed node"}`), `${only}: `,
-    `${about.requests} requests, from ${dated(about.began_at)} to ${dated(about.ended_at)}, and what the daemon remembered then. Nothing here is live.`,
+    `${about.requests} requests, from ${dated(about.began_at)} to ${dated(about.ended_at)}, and what the daemon remembered then. `,
+    about.replays ? "Its live events are played again, with long pauses cut short." : "Nothing here is live.",
     missing.length > 0 && ` Not in it: ${missing.join(", ")}.`,
     !about.complete && " The daemon went away before the recording ended."));
 }

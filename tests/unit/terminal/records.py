@@ -81,5 +81,12 @@ RECORD: Final[dict[str, Any]] = {
     ],
 }
 
-NO_OPTIONS: Final[dict[str, Any]] = {"format": "", "pod": "", "seconds": None, "listen": "", "recording": ""}
+NO_OPTIONS: Final[dict[str, Any]] = {
+    "format": "",
+    "pod": "",
+    "seconds": None,
+    "listen": "",
+    "recording": "",
+    "replay": False,
+}
 """The options of ``hops`` that only some of its commands have, none given."""

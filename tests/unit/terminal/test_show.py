@@ -106,6 +106,7 @@ def test_what_is_not_there(
         (["--pod", "a/b", "show", "1"], f"--pod is an option of `cri-shim hops show`, {ALSO}"),
         (["--seconds", "1", "show"], "--seconds is an option of `cri-shim hops record`"),
         (["--listen", "127.0.0.1:1"], "--listen is an option of `cri-shim hops open`"),
+        (["--replay"], "--replay is an option of `cri-shim hops open`"),
         (["--recording", "f", "-f"], RECORDED),
         (["--recording", "f", "record", "g"], RECORDED),
         (["--recording", "f", "open", "g"], RECORDED),
