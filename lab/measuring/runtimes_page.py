@@ -15,12 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.report.rows import rows_of_step
+from cri_shim.bench.report.rows import rows_of, rows_of_step
+from cri_shim.bench.report.tables import as_text
+from cri_shim.bench.report.views import other_sides, views
 from cri_shim.bench.results.result_file import load
 from cri_shim.bench.verdicts.verdict import FASTER, REFUSED, SLOWER
 
 if TYPE_CHECKING:
     from cri_shim.bench.report.rows import Row
+    from cri_shim.bench.report.views import View
     from cri_shim.bench.results.schema import Run, Side, Step
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -55,20 +58,39 @@ COLUMNS = (
     Column("calls", "ListPodSandbox", "ListPodSandbox, no pods"),
     Column("steady", "cpu daemons", "daemons' CPU, {count} idle pods"),
     Column("steady", "pss daemons", "daemons' PSS, {count} idle pods"),
+    Column("kubelet", "cpu kubelet", "kubelet's CPU, {count} pods"),
+    Column("kubelet", "cpu daemons", "daemons' CPU"),
+    Column("kubelet", "rss kubelet", "kubelet's RSS"),
+    Column("kubelet", "rss daemons", "daemons' RSS"),
 )
 
 
 def table(run: Run, name: str) -> str:
     """Return, in Markdown, the table of a run without the columns that it does not have, and what belongs below it."""
-    by_step = [(step, rows_of_step(run, step)) for step in run.steps]
-    lines, columns = [], _columns(by_step)
-    lines.append(f"| side | {' | '.join(heading for heading, _ in columns)} |")
-    lines.append(f"| --- |{' ---: |' * len(columns)}")
+    lines: list[str] = []
+    for view in views(run):
+        if view.apart:
+            lines += ["", *_apart(view)]
+        lines += _lines(view.run)
+    return "\n".join([*lines, "", *_slower(rows_of(run)), *_source(run, name)])
+
+
+def _lines(run: Run) -> list[str]:
+    """Return the head and the rows of a table."""
+    columns = _columns([(step, rows_of_step(run, step)) for step in run.steps])
+    lines = [f"| side | {' | '.join(heading for heading, _ in columns)} |", f"| --- |{' ---: |' * len(columns)}"]
     for number, side in enumerate(run.sides):
         first = _one if run.machine.cpu.startswith(EMULATED) else _absolute
         cells = (_ratio(row, side.name) if number else first(row, side.name) for _, row in columns)
         lines.append(f"| {side.name} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *_slower([row for _, rows in by_step for row in rows]), *_source(run, name)])
+    return lines
+
+
+def _apart(view: View) -> list[str]:
+    """Return what stands above the table of the sides that do other work: what that is, side by side."""
+    said = [f"- **{side}**: {as_text(what)}" for side, what in other_sides(view.run).items()]
+    first = view.run.sides[0].name
+    return [f"Apart, because their pods are not the same as those of {first}:", "", *said, ""]
 
 
 def _columns(by_step: list[tuple[Step, list[Row]]]) -> list[tuple[str, Row]]:

@@ -19,6 +19,7 @@ from cri_shim.bench.endpoint.node import Samples, next_name
 from cri_shim.bench.endpoint.pod import Pod, remove_all
 from cri_shim.bench.endpoint.pod_configs import container_config, log_file
 from cri_shim.bench.endpoint.statistics_lists import COMPLETE, coverage_of_statistics
+from cri_shim.bench.parity.surroundings import ASK_INTERFACE, attachment, plugins, sandbox_process
 from untrusted.text import decode_utf8, escaped
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ async def gather(node: Node) -> Facts:
         await pod.start(Samples())
     second = await _second_container(served)
     facts = await _from_inside(served, second)
+    facts["pod process"] = {"": await asyncio.to_thread(sandbox_process, served.id, node.shims())}
+    facts["network"] = await _network(served)
     facts["reachability"] = await _reachability(served, asking, second)
     facts["statistics"] = await _statistics(node)
     facts["log lines"] = await _log_lines(node)
@@ -128,6 +131,12 @@ async def _from_inside(pod: Pod, second: Pod) -> Facts:
         "devices": {"": await printed("ls /dev")},
         "interfaces": {"": " ".join(re.findall(r"^\s*(\S+):", await printed("cat /proc/net/dev"), re.MULTILINE))},
     }
+
+
+async def _network(pod: Pod) -> dict[str, str]:
+    """Return the chain of plugins, and what the pod's interface is on the node."""
+    printed = decode_utf8((await pod.exec("sh", "-c", ASK_INTERFACE)).stdout)
+    return {"CNI plugins": await plugins(pod.node), **attachment(_pairs(printed))}
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.parity.facts import REACHED
+from cri_shim.bench.parity.other_work import names_by_side
 from cri_shim.bench.results.schema import Difference, Parity
 from untrusted.text import escaped
 
@@ -34,7 +35,7 @@ class NotTheSameError(Exception):
 
 
 def compare(facts: Mapping[str, Facts]) -> Parity:
-    """Return the facts of all sides compared."""
+    """Return the facts of all sides compared; the first side is the one that the others are judged by."""
     different, tolerated = [], set()
     same: dict[str, int] = {}
     for kind in sorted({kind for side in facts.values() for kind in side}):
@@ -47,7 +48,8 @@ def compare(facts: Mapping[str, Facts]) -> Parity:
                 tolerated.add(TOLERATED[kind, name])
             else:
                 different.append(Difference(kind, name, _what_differs(values)))
-    return Parity(time.time(), same, tuple(sorted(tolerated)), tuple(different))
+    other = names_by_side(different, tuple(facts))
+    return Parity(time.time(), same, tuple(sorted(tolerated)), tuple(different), other)
 
 
 def require_same(parity: Parity) -> None:

@@ -9,20 +9,25 @@ from cri_shim.bench.report import client_section, floor, pictures, price_section
 from cri_shim.bench.report.blocks import Block, Code, Heading, Items, Paragraph
 from cri_shim.bench.report.numbers import ratio
 from cri_shim.bench.report.price import price_rows
-from cri_shim.bench.report.rows import knows_pss, rows_of, rows_of_step
+from cri_shim.bench.report.rows import WITH_MEMORY, knows_pss, rows_of, rows_of_step
+from cri_shim.bench.report.views import other_sides, views
+from cri_shim.bench.results.schema import KUBELET
 from cri_shim.bench.verdicts import noise, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.report.rows import Row
+    from cri_shim.bench.report.views import View
     from cri_shim.bench.results.schema import Run, SideRun, Step
 
 
 def document(run: Run) -> list[Block]:
     """Return the whole report."""
-    rows = rows_of(run)
     first, *others = [side.name for side in run.sides]
+    same, *apart = views(run)
+    rows = rows_of(same.run)
+    ranked = [side.name for side in same.run.sides[1:]]
     blocks: list[Block] = [
         Heading(1, f"{' and '.join(others)} compared with {first}" if others else f"{first}, measured"),
         Paragraph(
@@ -32,12 +37,12 @@ def document(run: Run) -> list[Block]:
         ),
         *_noise_warning(run),
         *_parity_warning(run),
-        Paragraph(_tally(rows, others)),
-        *pictures.ratios(run, [row for row in rows if row.main]),
-        tables.first_page(run, rows),
+        *(_ranking(same, rows) if ranked or not apart else []),
+        *(block for view in apart for block in _other_work(view)),
         *floor.on_first_page(run),
     ]
     prices = {other: price_rows(run, other) for other in others}
+    rows += [row for view in apart for row in rows_of(view.run)]
     for other in others:
         blocks += price_section.of_run(prices[other])
         blocks += _slower(rows, first, other)
@@ -55,7 +60,7 @@ def document(run: Run) -> list[Block]:
     for step in run.steps:
         if not step.rounds:
             continue
-        here, step_rows = run.seen_in(step), rows_of_step(run, step)
+        here = run.seen_in(step)
         around = f", {step.pods} idle pods" if step.pods else ""
         around += f", {step.rhythm}" if step.rhythm else ""
         options = ", ".join(f"{name} {_plain(value)}" for name, value in step.options.items())
@@ -66,14 +71,50 @@ def document(run: Run) -> list[Block]:
                 [side_run for one in step.rounds for side_run in one.side_runs.values()], prose.STEP_NOT_QUIET
             ),
             *floor.of_step(here, step),
-            *pictures.of_step(here, step, step_rows),
             *(block for other in others for block in price_section.of_step(step, prices[other])),
-            tables.of_step(here, step_rows),
+            *(block for view in (same, *apart) for block in _of_step(view, step)),
             *_left_out(here, step),
-            tables.cpu(here, step),
-            *([tables.memory(here, step)] if step.scenario == "steady" and knows_pss(here, step) else []),
         ]
-    return [*blocks, Heading(2, "What this does not show"), Items(prose.NOT_SHOWN)]
+    kubelet = prose.WITH_KUBELET if any(step.scenario == KUBELET for step in run.steps) else prose.NO_KUBELET
+    return [*blocks, Heading(2, "What this does not show"), Items((*prose.NOT_SHOWN, *kubelet))]
+
+
+def _ranking(view: View, rows: Sequence[Row]) -> list[Block]:
+    """Return the numbers that matter most of the sides of a view: in a sentence, as ratios, as a table."""
+    main = [row for row in rows if row.main]
+    return [
+        Paragraph(_tally(rows, [side.name for side in view.run.sides[1:]])),
+        *pictures.ratios(view.run, main, f"ratios{view.suffix}"),
+        tables.first_page(view.run, rows),
+    ]
+
+
+def _of_step(view: View, step: Step) -> list[Block]:
+    """Return the plots and tables of one step with the sides of a view; nothing if only the first one takes part."""
+    here = view.run.seen_in(step)
+    if view.apart and len(here.sides) == 1:
+        return []
+    rows = rows_of_step(view.run, step)
+    names = ", ".join(side.name for side in here.sides[1:])
+    return [
+        *([Paragraph(prose.APART_IN_STEP.format(names=names, first=here.sides[0].name))] if view.apart else []),
+        *pictures.of_step(here, step, rows, view.suffix),
+        tables.of_step(here, rows),
+        tables.cpu(here, step),
+        *([tables.memory(here, step)] if step.scenario in WITH_MEMORY and knows_pss(here, step) else []),
+    ]
+
+
+def _other_work(view: View) -> list[Block]:
+    """Return the sides that do other work than the first one: what that is, and their numbers."""
+    first = view.run.sides[0].name
+    said = tuple(f"**{side}**: {tables.as_text(what)}" for side, what in other_sides(view.run).items())
+    return [
+        Heading(2, f"Sides that do other work than {first}"),
+        Paragraph(prose.APART.format(first=first)),
+        Items(said),
+        *_ranking(view, rows_of(view.run)),
+    ]
 
 
 def _tally(rows: Sequence[Row], others: Sequence[str]) -> str:

@@ -15,12 +15,14 @@ from cri_shim.bench.report.price_section import sentences
 from cri_shim.bench.report.price_tables import side_by_side
 from cri_shim.bench.report.prose import TAKES_NO_PART
 from cri_shim.bench.report.rows import rows_of
+from cri_shim.bench.report.views import other_sides, views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from cri_shim.bench.report.price import PriceRow
+    from cri_shim.bench.report.rows import Row
     from cri_shim.bench.results.schema import Run
 
 
@@ -53,13 +55,12 @@ def markdown_files(run: Run, other: Run | None, page: str, folder: str) -> dict[
 
 def short(run: Run) -> str:
     """Return the summary at the end of a run as plain text: the rows that matter most, then the price of each RPC."""
-    rows = [row for row in rows_of(run) if row.main]
-    width = max((len(row.step) for row in rows), default=0)
     lines = []
-    for row in rows:
-        medians = "  ".join(f"{side} {number(each.p50, row.unit):>6}" for side, each in row.sides.items())
-        judged = "  ".join(f"{ratio(each.ratio)} {each.word}" for each in row.verdicts.values())
-        lines.append(f"{row.step:<{width}} {row.label[:44]:<44} {row.unit:<4} {medians}  {judged}")
+    for view in views(run):
+        if view.apart:
+            lines += ["", f"apart, because they do other work than {run.sides[0].name}:"]
+            lines += [f"  {side}: {what}" for side, what in other_sides(view.run).items()]
+        lines += _short_rows([row for row in rows_of(view.run) if row.main])
     lines += [
         f"{step.name}: {TAKES_NO_PART.format(side=side, reason=reason)}"
         for step in run.steps
@@ -68,6 +69,20 @@ def short(run: Run) -> str:
     lines += floor.sentences(run)
     prices = [_short_price(price_rows(run, side.name)) for side in run.sides[1:]]
     return "".join(f"{line}\n" for line in lines) + "".join(prices)
+
+
+def _short_rows(rows: Sequence[Row]) -> list[str]:
+    """Return a line for each row; of several sides each judgement names its own."""
+    width = max((len(row.step) for row in rows), default=0)
+    lines = []
+    for row in rows:
+        medians = "  ".join(f"{side} {number(each.p50, row.unit):>6}" for side, each in row.sides.items())
+        named = len(row.verdicts) > 1
+        judged = "  ".join(
+            f"{f'{side} ' if named else ''}{ratio(each.ratio)} {each.word}" for side, each in row.verdicts.items()
+        )
+        lines.append(f"{row.step:<{width}} {row.label[:44]:<44} {row.unit:<4} {medians}  {judged}")
+    return lines
 
 
 def _short_price(rows: Sequence[PriceRow]) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from cri_shim.bench.measures.memory import HELPERS, SHIMS
 from cri_shim.bench.report import plots, prose, split
 from cri_shim.bench.report.blocks import Picture
-from cri_shim.bench.report.rows import daemons_of, knows_pss
+from cri_shim.bench.report.rows import WITH_MEMORY, daemons_of, knows_pss
+from cri_shim.bench.results.schema import KUBELET
 from cri_shim.bench.verdicts.verdict import FASTER, SLOWER
 
 if TYPE_CHECKING:
@@ -36,10 +37,13 @@ def ratios(run: Run, rows: Sequence[Row], name: str = "ratios") -> list[Picture]
     return charts
 
 
-def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
-    """Return the plots of one step: distributions, the curve of a batch, where the time goes, CPU, memory."""
+def of_step(run: Run, step: Step, rows: Sequence[Row], suffix: str = "") -> list[Picture]:
+    """Return the plots of one step: distributions, the curve of a batch, where the time goes, CPU, memory.
+
+    ``suffix`` ends their names, where several groups of sides are shown of one step.
+    """
     charts = []
-    stem = step.name.replace("@", "-at-").replace(" ", "-")
+    stem = f"{step.name.replace('@', '-at-').replace(' ', '-')}{suffix}"
     timed = [(row.label, row.sides) for row in rows if row.unit == "ms"]
     if timed:
         caption = "Box: first to third quartile, with the median; line: p5 to p95; dot: p99."
@@ -51,7 +55,7 @@ def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
         "CPU time per turn, mean: each daemon, the programs it ran, shims that lived through the turn, the client."
     )
     charts.append(Picture(f"{stem}-cpu", _cpu(run, step), caption))
-    if step.scenario == "steady":
+    if step.scenario in WITH_MEMORY:
         fair = knows_pss(run, step)
         caption = "Memory of daemons and shims (PSS)." if fair else "Resident memory of daemons, proportional of shims."
         charts.append(Picture(f"{stem}-memory", _memory(run, step, fair=fair), caption))
@@ -76,7 +80,8 @@ def cpu_parts(run: Run, step: Step) -> dict[str, dict[str, float]]:
     parts = {}
     for side in run.sides:
         side_runs = [one.side_runs[side.name] for one in step.rounds]
-        own = {part: _mean(side_runs, part) for part in (*_daemons(run), "helpers", "shims", "client")}
+        above = [KUBELET] if any(KUBELET in side_run.cpu for side_run in side_runs) else []
+        own = {part: _mean(side_runs, part) for part in (*above, *_daemons(run), "helpers", "shims", "client")}
         own[_REST] = max(0.0, _mean(side_runs, "machine") - fsum(own.values()))
         parts[side.name] = own
     return parts
@@ -99,7 +104,8 @@ def _daemons(run: Run) -> list[str]:
 
 def _memory(run: Run, step: Step, *, fair: bool) -> str:
     has_helpers = any(HELPERS in side_run.pss for one in step.rounds for side_run in one.side_runs.values())
-    parts = [*_daemons(run), *([HELPERS] if has_helpers else []), SHIMS]
+    has_kubelet = any(KUBELET in side_run.pss for one in step.rounds for side_run in one.side_runs.values())
+    parts = [*([KUBELET] if has_kubelet else []), *_daemons(run), *([HELPERS] if has_helpers else []), SHIMS]
     bars = []
     for side in run.sides:
         sizes = [

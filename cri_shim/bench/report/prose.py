@@ -60,12 +60,25 @@ NOT_SHOWN = _paragraphs("""
     The pods are small and idle, their image is one layer, the registry is on loopback. With a slow disk, a slow
     registry or a slow CNI plugin, those decide, and the sides come nearer to each other.
 
-    There is no kubelet: the rhythm of its calls is imitated, its own work is missing.
-
     All sides are on the machine at the same time; while one has its turn the others are idle, but keep their memory.
 
     What happens under failures, over days, or when memory is short is not measured here.
 """)
+
+NO_KUBELET = ("There is no kubelet: the rhythm of its calls is imitated, its own work is missing.",)
+
+WITH_KUBELET = _paragraphs("""
+    Only the step `kubelet` has a real kubelet. It has no API server, so it neither reports the node's status nor keeps
+    a lease, its static pods have no volumes, and nothing reads its metrics. In all other steps the rhythm of its calls
+    is imitated.
+""")
+
+APART = """\
+The numbers of these sides are real, but they are for other work than {first}'s, so they are not ranked with those \
+above: a side that does less may be faster for it, and one that does more slower. How much of a difference comes from \
+that is not known. What each does otherwise, in brief (the values are under "What differs in the work"):"""
+
+APART_IN_STEP = "Apart, because they do other work than {first}: {names}."
 
 SAME_WORK = """\
 Before anything was timed, the same pods were run on each side and inspected from inside and from the node. The same \

@@ -14,6 +14,7 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.measures.memory import HELPERS
+from cri_shim.bench.results.schema import KUBELET
 from cri_shim.bench.verdicts.estimate import distribution
 from cri_shim.bench.verdicts.verdict import judge
 
@@ -28,7 +29,8 @@ _ENOUGH_CPU = 0.005
 _ENOUGH_CPU_IN_TICKS = 0.05
 """Seconds in a run; schema 1, and the machine in all schemas, counted in hundredths."""
 _FIRST_OF_FINE_CPU = 2
-_MEMORY_SCENARIOS = {"steady"}
+WITH_MEMORY = ("steady", KUBELET)
+"""The scenarios whose memory is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,10 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
             continue
         # The runs of `calls` are mostly pauses, in which other work may use the machine.
         if not (step.scenario == "calls" and key == "machine"):
-            main = step.scenario in {"steady", "batch"} and key == "daemons"
+            main = step.scenario in {*WITH_MEMORY, "batch"} and key == "daemons"
             rows.append(_row_by_side(run, step, (f"cpu {key}", label, "s", main), read))
-    if step.scenario in _MEMORY_SCENARIOS:
+    rows += _kubelet_rows(run, step)
+    if step.scenario in WITH_MEMORY:
         if knows_pss(run, step):
             about = ("pss daemons", "memory of daemons and helpers (PSS)", "MiB", True)
             rows.append(_row_by_side(run, step, about, partial(_daemons_pss, run)))
@@ -80,6 +83,35 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
             about = ("memory daemons", "resident memory of the daemons", "MiB", True)
             rows.append(_row_by_side(run, step, about, partial(_daemons_memory, run)))
     return rows
+
+
+def _kubelet_rows(run: Run, step: Step) -> list[Row]:
+    """Return what a kubelet itself takes, and the resident memory of the daemons, which the kubelet's is beside."""
+    if step.scenario != KUBELET:
+        return []
+    return [
+        _row_by_side(run, step, (f"cpu {KUBELET}", "CPU time of the kubelet", "s", True), _cpu_of_kubelet),
+        _row_by_side(run, step, (f"rss {KUBELET}", "resident memory of the kubelet", "MiB", True), _rss_of_kubelet),
+        _row_by_side(run, step, (f"pss {KUBELET}", "memory of the kubelet (PSS)", "MiB", False), _pss_of_kubelet),
+        _row_by_side(
+            run,
+            step,
+            ("rss daemons", "resident memory of daemons and helpers", "MiB", True),
+            partial(_daemons_memory, run),
+        ),
+    ]
+
+
+def _cpu_of_kubelet(_side: str, side_run: SideRun) -> float:
+    return side_run.cpu.get(KUBELET, 0.0)
+
+
+def _rss_of_kubelet(_side: str, side_run: SideRun) -> float:
+    return side_run.memory.get(KUBELET, 0.0)
+
+
+def _pss_of_kubelet(_side: str, side_run: SideRun) -> float:
+    return side_run.pss.get(KUBELET, 0.0)
 
 
 def knows_pss(run: Run, step: Step) -> bool:

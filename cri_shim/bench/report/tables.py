@@ -11,6 +11,7 @@ from cri_shim.bench.report.blocks import Table
 from cri_shim.bench.report.numbers import number, percent, ratio
 from cri_shim.bench.report.pictures import cpu_parts
 from cri_shim.bench.report.rows import daemons_of
+from cri_shim.bench.results.schema import KUBELET
 from cri_shim.bench.verdicts import noise
 from cri_shim.bench.verdicts.verdict import REFUSED
 from untrusted.text import escaped
@@ -62,13 +63,13 @@ def differences(run: Run) -> Table:
     all_differences = run.parity.differences if run.parity else ()
     names = [side.name for side in run.sides]
     lines = [
-        (each.kind, escaped(each.name), *(_as_text(each.values.get(name, "")) for name in names))
+        (each.kind, escaped(each.name), *(as_text(each.values.get(name, "")) for name in names))
         for each in all_differences
     ]
     return Table(("kind", "what", *names), tuple(lines), 2 + len(names))
 
 
-def _as_text(value: str) -> str:
+def as_text(value: str) -> str:
     """Return a value from a runtime without what the report would read as code or as strong words."""
     return value.replace("`", "'").replace("**", "* *")
 
@@ -124,7 +125,8 @@ def memory(run: Run, step: Step) -> Table:
         daemons = daemons_of(run, side.name)
         helpers = [HELPERS] if any(HELPERS in side_run.pss for side_run in side_runs) else []
         together = [*daemons, *helpers]
-        lines += [(side.name, name, *_three_measures(side_runs, [name])) for name in (*together, SHIMS)]
+        kubelet = [KUBELET] if any(KUBELET in side_run.pss for side_run in side_runs) else []
+        lines += [(side.name, name, *_three_measures(side_runs, [name])) for name in (*kubelet, *together, SHIMS)]
         if len(together) > 1:
             name = "daemons and helpers" if helpers else "all daemons"
             lines.append((side.name, name, *_three_measures(side_runs, together)))

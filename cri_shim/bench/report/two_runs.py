@@ -22,7 +22,6 @@ def document(before: Run, after: Run) -> list[Block]:
     earlier = {(row.step, row.key): row for row in rows_of(before)}
     later = {(row.step, row.key): row for row in rows_of(after)}
     both = [key for key in earlier if key in later]
-    side = before.sides[-1].name
     blocks: list[Block] = [
         Heading(1, f"Two runs: {_when(before)} and {_when(after)}"),
         Paragraph(TWO_RUNS),
@@ -33,14 +32,15 @@ def document(before: Run, after: Run) -> list[Block]:
         blocks += [Paragraph("The runs differ in:", warns=True), Items(tuple(different))]
     if not both:
         return [*blocks, Paragraph("They have no step in common.")]
-    first = before.sides[0].name
-    blocks += [
-        Table(
-            ("what", "step", "unit", f"{side}, p50 before", "after", f"{side} / {first} before", "after", "change"),
-            tuple(_line(earlier[key], later[key], side) for key in both),
-            2,
+    first, *others = [side.name for side in before.sides]
+    for side in (*others, *([] if others else [first])):
+        head = ("what", "step", "unit", f"{side}, p50 before", "after", f"{side} / {first} before", "after", "change")
+        lines = tuple(
+            _line(earlier[key], later[key], side)
+            for key in both
+            if side in earlier[key].sides and side in later[key].sides
         )
-    ]
+        blocks += [*([Heading(2, side)] if len(others) > 1 else []), Table(head, lines, 2)]
     alone = [f"`{step}`: {key}" for step, key in {*earlier, *later} if (step, key) not in both]
     if alone:
         blocks += [Paragraph("In one of them only:"), Items(tuple(sorted(alone)))]

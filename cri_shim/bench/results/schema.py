@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from msgspec import Struct
 
+KUBELET = "kubelet"
+"""The scenario with a real kubelet, and the name of its process among the amounts of a run."""
 SCHEMA = 2
 """Schema 1 kept the mean of each RPC's bills, which had other parts; it can still be read (``result_file.load``)."""
 
@@ -120,10 +122,10 @@ class SideRun:
     """By metric; milliseconds."""
     cpu: dict[str, float] = field(default_factory=dict)
     """CPU seconds: each daemon by name, ``helpers`` (programs that daemons ran or keep running), ``shims``,
-    ``client``, ``machine``."""
+    ``client``, ``machine``; under a kubelet also ``kubelet``, with the programs that it ran."""
     memory: dict[str, float] = field(default_factory=dict)
     """MiB at the end: the resident set (RSS) of each daemon by name, ``machine`` (total less available). In runs of
-    schema 1 also ``shims``, proportional."""
+    schema 1 also ``shims``, proportional. Under a kubelet also ``kubelet``, here and in the other two measures."""
     bills: dict[str, Bills] = field(default_factory=dict)
     """By RPC, for sides whose answers carry bills."""
     probe: Probe = Probe(0, 0, 0)
@@ -208,6 +210,9 @@ class Parity:
     """Known differences that do not change the work, in words."""
     differences: tuple[Difference, ...] = ()
     """All others. Older runs have none, because they ended when a fact differed."""
+    other_work: dict[str, list[str]] = field(default_factory=dict)
+    """The sides that do other work than the first one, with the kinds and names of the facts in which they differ.
+    Their numbers are in the same steps; reports show them apart. Older runs lack this, but have the differences."""
 
 
 @dataclass(frozen=True, slots=True)

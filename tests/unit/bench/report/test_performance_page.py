@@ -50,6 +50,7 @@ def report(data: Path) -> str:
 def wanted(whole: str) -> list[str]:
     """Of a whole report, the main table and what the bridge takes more for, with a verdict."""
     main, rest = whole.split(MORE)
+    main = re.sub(r"^- \*\*.*$", "", main, flags=re.MULTILINE)  # what a side does otherwise
     return numbers(main) + numbers(re.split(r"^(?:## |Without a verdict)", rest, maxsplit=1, flags=re.MULTILINE)[0])
 
 
