@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from cri_shim.bench.endpoint.rhythm import parse_rhythm
@@ -74,6 +75,15 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "back-to-back, 40ms and 1s for `calls` at the fewest pods, else back-to-back)",
     )
     side("--window", type=float, default=10.0, metavar="S", help="seconds of a run of `steady` (default: 10)")
+    side(
+        "--kubelet",
+        default="",
+        metavar="PATH",
+        help="a kubelet; with it, the scenario `kubelet` runs it alone on one side at a time and measures it, too",
+    )
+    side("--kubelet-at", type=_counts, metavar="N,N…", help="static pods of `kubelet` (default: 105)")
+    side("--kubelet-window", type=_seconds, metavar="S", help="seconds of a run of `kubelet` (default: 60)")
+    side("--kubelet-settle", type=_seconds, metavar="S", help="seconds before it that do not count (default: 30)")
     side("--log-mib", type=_count, default=64, metavar="N", help="MiB that one chatty container prints (default: 64)")
     side("--stream-mib", type=_count, default=256, metavar="N", help="MiB that `streams` transfers (default: 256)")
     _add_report_files(compare, "the result")
@@ -125,6 +135,13 @@ def _count(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1 on")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
     return number
 
 

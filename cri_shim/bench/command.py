@@ -30,7 +30,14 @@ from cri_shim.bench.floor_task import floor_node, with_floor
 from cri_shim.bench.measures.machine import read_machine
 from cri_shim.bench.measures.processes import UnknownProcessError
 from cri_shim.bench.one_at_a_time import alone_with
-from cri_shim.bench.options import CALLS_AT, STEADY_AT, Options
+from cri_shim.bench.options import (
+    CALLS_AT,
+    KUBELET_AT,
+    KUBELET_SETTLE,
+    KUBELET_WINDOW,
+    STEADY_AT,
+    Options,
+)
 from cri_shim.bench.parity import facts, parity
 from cri_shim.bench.parity.parity import NotTheSameError
 from cri_shim.bench.progress import Progress
@@ -164,7 +171,9 @@ def _write(run: schema.Run, other: schema.Run | None, options: argparse.Namespac
 
 
 def _tasks(options: argparse.Namespace) -> list[plan.Task]:
-    """Return the tasks of this run."""
+    """Return the tasks of this run; raises ValueError for options that do not go together."""
+    if options.kubelet and options.runtime_handler:
+        raise ValueError("--kubelet and --runtime-handler: static pods have the runtime's default handler")
     wanted = Options(
         scenarios=tuple(name for each in options.scenario for name in each.split(",")),
         rounds=options.rounds,
@@ -174,6 +183,10 @@ def _tasks(options: argparse.Namespace) -> list[plan.Task]:
         steady_at=options.steady_at or STEADY_AT,
         rhythms=tuple(dict.fromkeys(options.rhythm)),
         window=options.window,
+        kubelet=options.kubelet,
+        kubelet_at=options.kubelet_at or KUBELET_AT,
+        kubelet_window=options.kubelet_window or KUBELET_WINDOW,
+        kubelet_settle=options.kubelet_settle or KUBELET_SETTLE,
         log_mebibytes=options.log_mib,
         stream_mebibytes=options.stream_mib,
         pull_image=options.pull_image,
@@ -349,6 +362,8 @@ def _say_what_differs(checked: schema.Parity) -> None:
             f"the sides do not do all of the same work: {count} {'facts differ' if count > 1 else 'fact differs'} "
             f"({', '.join(f'{kind}: {count}' for kind, count in kinds.items())}); the report has them"
         )
+        for side, named in checked.other_work.items():
+            _say(f"{side} does other work, so its numbers are shown apart: {', '.join(named)}")
 
 
 def _say(text: str) -> None:

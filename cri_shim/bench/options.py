@@ -10,6 +10,10 @@ CALLS_AT = (0, 35, 105, 250)
 """The numbers of idle pods at which the scenario ``calls`` runs."""
 STEADY_AT = (105,)
 """The numbers of idle pods at which the scenario ``steady`` runs."""
+KUBELET_AT = (105,)
+"""The numbers of static pods at which the scenario ``kubelet`` runs."""
+KUBELET_WINDOW, KUBELET_SETTLE = 60.0, 30.0
+"""The seconds of its runs, and those before each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,11 @@ class Options:
     rhythms: tuple[float, ...] = ()
     """Seconds of quiet before a call. Empty: all of :data:`rhythm.DEFAULT` at the fewest pods, else back to back."""
     window: float = 10.0
+    kubelet: str = ""
+    """The path of a kubelet; without one, nothing is measured under a kubelet."""
+    kubelet_at: tuple[int, ...] = KUBELET_AT
+    kubelet_window: float = KUBELET_WINDOW
+    kubelet_settle: float = KUBELET_SETTLE
     log_mebibytes: int = 64
     stream_mebibytes: int = 256
     pull_image: str = ""

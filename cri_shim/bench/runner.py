@@ -22,11 +22,11 @@ from cri_shim.bench.endpoint.population import Population
 from cri_shim.bench.order import order_of_round
 from cri_shim.bench.results import schema
 from cri_shim.bench.results.result_file import save, step_of, with_round
-from cri_shim.bench.scenarios.scenario import WrongWorkError
+from cri_shim.bench.scenarios.scenario import Staged, WrongWorkError
 from cri_shim.bench.verdicts import noise
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cri_shim.bench.endpoint.node import Node
@@ -55,7 +55,7 @@ class Runner:
             for task in tasks:
                 have = step_of(self.run, task.step)
                 if have is None or len(have.rounds) < task.rounds:
-                    await self._populate(idle, task.step.pods)
+                    await self._populate(idle, task.idle_pods)
                     await self._step(task, have)
         finally:
             await self._populate(idle, 0)
@@ -114,7 +114,7 @@ class Runner:
 
 async def _remove_rest(task: Task, node: Node, left_out: Mapping[str, str]) -> None:
     """Remove the pods that a failed attempt has left, unless there are idle pods beside them."""
-    if node.name in left_out and not task.step.pods:
+    if node.name in left_out and not task.idle_pods:
         await remove_all(node)
 
 
@@ -127,6 +127,24 @@ async def _round(scenario: Scenario, nodes: Sequence[Node], number: int) -> sche
 
 
 async def _run_side(scenario: Scenario, node: Node) -> schema.SideRun:
+    async with _surroundings(scenario, node):
+        return await _measure(scenario, node)
+
+
+@contextlib.asynccontextmanager
+async def _surroundings(scenario: Scenario, node: Node) -> AsyncIterator[None]:
+    """Make what a run needs around it and does not count, and end it."""
+    if not isinstance(scenario, Staged):
+        yield
+        return
+    try:
+        await scenario.before(node)
+        yield
+    finally:
+        await scenario.after(node)
+
+
+async def _measure(scenario: Scenario, node: Node) -> schema.SideRun:
     quiet = await asyncio.to_thread(noise.probe)
     shims = node.shims()
     samples = Samples()

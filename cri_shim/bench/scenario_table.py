@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.scenarios.batch import Batch
 from cri_shim.bench.scenarios.calls import Calls
 from cri_shim.bench.scenarios.floor import Floor
+from cri_shim.bench.scenarios.kubelet_steady import KubeletSteady
 from cri_shim.bench.scenarios.life import Life
 from cri_shim.bench.scenarios.logs import Logs
 from cri_shim.bench.scenarios.probes import Probes
@@ -31,5 +33,8 @@ SCENARIOS: dict[str, Callable[[Options, Surroundings], Scenario]] = {
     "batch": lambda options, _around: Batch(options.batch_pods),
     "calls": lambda _options, around: Calls(around.pods, around.period),
     "steady": lambda options, around: Steady(around.pods, options.window),
+    "kubelet": lambda options, around: KubeletSteady(
+        Path(options.kubelet), around.pods, options.kubelet_window, options.kubelet_settle
+    ),
 }
 """In the order of running and reporting: the functions that make scenarios from options and surroundings."""

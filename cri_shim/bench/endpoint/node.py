@@ -77,6 +77,8 @@ class Node:
     runtime: str = ""
     configuration: str = ""
     api: str = ""
+    beside: tuple[schema.Process, ...] = ()
+    """Processes that are measured with the side and are none of its daemons: the kubelet above it."""
     left_out: dict[str, str] = field(default_factory=dict)
     """RPCs that are not measured here, and the reasons."""
     cut_off: bool = False
@@ -160,12 +162,12 @@ class Node:
 
     def clock(self, shims: Sequence[int]) -> Clock:
         """Return the CPU seconds used so far."""
-        return processes.read_clock(self.processes, shims, self.client.pids, self._helpers(shims))
+        return processes.read_clock(self.processes, shims, self.client.pids, self._helpers(shims), self.beside)
 
     def memory(self) -> Memory:
         """Return the memory that its processes hold now."""
         shims = self.shims()
-        return read_memory(self.processes, shims, self._helpers(shims))
+        return read_memory((*self.processes, *self.beside), shims, self._helpers(shims))
 
     def _helpers(self, shims: Sequence[int]) -> list[int]:
         return descendants_of([process.pid for process in self.processes], shims)

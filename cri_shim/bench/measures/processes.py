@@ -119,17 +119,24 @@ def version_of(pid: int) -> str:
 
 
 def read_clock(
-    processes: Sequence[Process], shims: Iterable[int], clients: Iterable[int] = (), helpers: Iterable[int] = ()
+    processes: Sequence[Process],
+    shims: Iterable[int],
+    clients: Iterable[int] = (),
+    helpers: Iterable[int] = (),
+    beside: Iterable[Process] = (),
 ) -> Clock:
     """Return the CPU seconds so far of the daemons, their helpers, their shims, the client and the machine.
 
     The client is this process, and ``clients``, other processes that make calls for it. ``helpers`` are processes that
-    daemons keep running; those that ended count as well, once their daemon has waited for them.
+    daemons keep running; those that ended count as well, once their daemon has waited for them. ``beside`` are other
+    processes, each counted with its own children.
     """
     cpu = {"helpers": fsum(own_seconds(pid) + children_seconds(pid) for pid in helpers)}
     for process in processes:
         cpu[process.name] = own_seconds(process.pid)
         cpu["helpers"] += children_seconds(process.pid)
+    for process in beside:
+        cpu[process.name] = own_seconds(process.pid) + children_seconds(process.pid)
     cpu["shims"] = fsum(own_seconds(pid) + children_seconds(pid) for pid in shims)
     cpu["client"] = fsum(own_seconds(pid) + children_seconds(pid) for pid in (os.getpid(), *clients))
     busy, stolen, total = _machine_seconds()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from cri_shim.bench.endpoint.node import Node, Samples
@@ -60,4 +60,17 @@ class Scenario(Protocol):
 
     async def clean(self, node: Node) -> None:
         """Remove what ``prepare`` has set up."""
+        ...
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """What a scenario also has if each of its runs needs surroundings of its own, which do not count."""
+
+    async def before(self, node: Node) -> None:
+        """Make them, before the clock starts."""
+        ...
+
+    async def after(self, node: Node) -> None:
+        """End them, after the clock has stopped, whether the run succeeded or not."""
         ...

@@ -137,7 +137,11 @@ class FakeRuntime:
         self.made += 1
         id_ = f"container{self.made}"
         self.containers[id_] = cri.Container(
-            id=id_, pod_sandbox_id=request.pod_sandbox_id, metadata=request.config.metadata, image=request.config.image
+            id=id_,
+            pod_sandbox_id=request.pod_sandbox_id,
+            metadata=request.config.metadata,
+            image=request.config.image,
+            labels=request.config.labels,
         )
         return cri.CreateContainerResponse(container_id=id_)
 

@@ -13,7 +13,7 @@ from cri_shim.bench.start import expected_seconds
 def test_the_default_plan_has_every_scenario():
     """All of them, the periodic calls at 0, 35, 105 and 250 pods, with 0 at three rhythms, the steady state at 105."""
     names = [task.step.name for task in plan(Options(pull_image="r/i:1"))]
-    assert {name.partition("@")[0] for name in names} == set(SCENARIOS)
+    assert {name.partition("@")[0] for name in names} == set(SCENARIOS) - {"kubelet"}
     calls = {"calls", "calls@0 every 40 ms", "calls@0 every 1 s", "calls@35", "calls@105", "calls@250"}
     assert {name for name in names if name.startswith("calls")} == calls
     assert "steady@105" in names
@@ -51,6 +51,20 @@ def test_slow_rhythms_do_not_make_long_runs():
 def test_nothing_is_pulled_without_an_image_to_pull():
     """The scenario is left out."""
     assert "pull" not in [task.step.name for task in plan(Options())]
+
+
+def test_a_kubelet_comes_last_and_starts_its_own_pods(tmp_path):
+    """It would end all others; it is measured only if one is given, at the chosen numbers of pods."""
+    program = tmp_path / "kubelet"
+    program.write_text("#!/bin/sh\necho Kubernetes v1\n")
+    program.chmod(0o755)
+    options = Options(("steady", "kubelet", "exec"), kubelet=str(program), kubelet_at=(3, 5), kubelet_window=2.0)
+    tasks = plan(options)
+    assert [task.step.name for task in tasks] == ["exec", "steady@105", "kubelet@3", "kubelet@5"]
+    assert [task.idle_pods for task in tasks] == [0, 105, 0, 0]
+    assert tasks[-1].step.options == {"kubelet": "Kubernetes v1", "window_s": 2.0, "settle_s": 30.0}
+    with pytest.raises(ValueError, match="needs a kubelet: name one with --kubelet PATH"):
+        plan(Options(("kubelet",)))
 
 
 def test_rounds_and_scenarios_may_be_chosen():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,7 +17,7 @@ from cri_shim.bench.endpoint.pod_configs import Place
 from cri_shim.bench.plan import Task
 from cri_shim.bench.progress import Progress
 from cri_shim.bench.results.result_file import load
-from cri_shim.bench.results.schema import Metric, Step
+from cri_shim.bench.results.schema import Metric, Process, Step
 from cri_shim.bench.runner import BETWEEN_SECONDS, Runner, seconds_of_rounds
 from cri_shim.bench.scenarios import WrongWorkError
 from cri_shim.bench.verdicts import noise
@@ -196,3 +197,48 @@ async def test_a_side_with_rounds_has_to_go_on(tmp_path):
     await runner_of(file).measure([task(FakeScenario(), 1)])
     with pytest.raises(WrongWorkError):
         await runner_of(file, load(file)).measure([task(FakeScenario(unable={"prepare b": NO_SOCAT}), 3)])
+
+
+class StagedScenario(FakeScenario):
+    """Has surroundings of its own for each run."""
+
+    async def before(self, node):
+        self.attempt(f"before {node.name}")
+
+    async def after(self, node):
+        self.did.append(f"after {node.name}")
+
+
+async def test_the_surroundings_of_a_run_are_made_and_ended_around_each_run(tmp_path):
+    """One side at a time; a scenario without them has none."""
+    scenario = StagedScenario()
+    await runner_of(tmp_path / "run.json").measure([task(scenario, 1)])
+    runs = scenario.did[4:-2]
+    assert runs == ["before a", "a", "after a", "before b", "b", "after b"]
+
+
+@pytest.mark.parametrize("settings", [{"fail_at": 0}, {"unable": {"before a": WrongWorkError("no")}}])
+async def test_the_surroundings_end_also_when_the_run_fails(tmp_path, settings):
+    """Or when they could not be made, because half of them may be there."""
+    scenario = StagedScenario(**settings)
+    with pytest.raises((RuntimeError, WrongWorkError)):
+        await runner_of(tmp_path / "run.json").measure([task(scenario, 1)])
+    assert "after a" in scenario.did
+    assert "clean a" in scenario.did
+
+
+async def test_what_is_beside_a_side_is_measured_with_it(tmp_path):
+    """Under its own name, and not as one of its daemons."""
+    runner = runner_of(tmp_path / "run.json")
+    own = Process("kubelet", os.getpid())
+
+    class Beside(StagedScenario):
+        async def before(self, node):
+            node.beside = (own,)
+
+    await runner.measure([task(Beside(), 1)])
+    (step,) = load(tmp_path / "run.json").steps
+    for side_run in step.rounds[0].side_runs.values():
+        assert "kubelet" in side_run.cpu
+        assert side_run.memory["kubelet"] > 1
+        assert side_run.pss["kubelet"] > 1
