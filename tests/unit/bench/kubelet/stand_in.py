@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -37,7 +38,7 @@ def run_pods(configuration: dict[str, str]) -> None:
     with grpc.insecure_channel(configuration["containerRuntimeEndpoint"]) as channel:
 
         def call(rpc: str, request, answer):
-            method = channel.unary_unary(
+            method: Any = channel.unary_unary(
                 f"/runtime.v1.RuntimeService/{rpc}",
                 request_serializer=lambda message: message.SerializeToString(),
                 response_deserializer=answer.FromString,
