@@ -83,7 +83,7 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     side("--kubelet-at", type=_counts, metavar="N,N…", help="static pods of `kubelet` (default: 105)")
     side("--kubelet-window", type=_seconds, metavar="S", help="seconds of a run of `kubelet` (default: 60)")
-    side("--kubelet-settle", type=_seconds, metavar="S", help="seconds before it that do not count (default: 30)")
+    side("--kubelet-before", type=_seconds, metavar="S", help="seconds before it that do not count (default: 30)")
     side("--log-mib", type=_count, default=64, metavar="N", help="MiB that one chatty container prints (default: 64)")
     side("--stream-mib", type=_count, default=256, metavar="N", help="MiB that `streams` transfers (default: 256)")
     _add_report_files(compare, "the result")

@@ -33,7 +33,7 @@ from cri_shim.bench.one_at_a_time import alone_with
 from cri_shim.bench.options import (
     CALLS_AT,
     KUBELET_AT,
-    KUBELET_SETTLE,
+    KUBELET_BEFORE,
     KUBELET_WINDOW,
     STEADY_AT,
     Options,
@@ -186,7 +186,7 @@ def _tasks(options: argparse.Namespace) -> list[plan.Task]:
         kubelet=options.kubelet,
         kubelet_at=options.kubelet_at or KUBELET_AT,
         kubelet_window=options.kubelet_window or KUBELET_WINDOW,
-        kubelet_settle=options.kubelet_settle or KUBELET_SETTLE,
+        kubelet_before=options.kubelet_before or KUBELET_BEFORE,
         log_mebibytes=options.log_mib,
         stream_mebibytes=options.stream_mib,
         pull_image=options.pull_image,

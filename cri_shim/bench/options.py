@@ -12,7 +12,7 @@ STEADY_AT = (105,)
 """The numbers of idle pods at which the scenario ``steady`` runs."""
 KUBELET_AT = (105,)
 """The numbers of static pods at which the scenario ``kubelet`` runs."""
-KUBELET_WINDOW, KUBELET_SETTLE = 60.0, 30.0
+KUBELET_WINDOW, KUBELET_BEFORE = 60.0, 30.0
 """The seconds of its runs, and those before each."""
 
 
@@ -35,7 +35,7 @@ class Options:
     """The path of a kubelet; without one, nothing is measured under a kubelet."""
     kubelet_at: tuple[int, ...] = KUBELET_AT
     kubelet_window: float = KUBELET_WINDOW
-    kubelet_settle: float = KUBELET_SETTLE
+    kubelet_before: float = KUBELET_BEFORE
     log_mebibytes: int = 64
     stream_mebibytes: int = 256
     pull_image: str = ""

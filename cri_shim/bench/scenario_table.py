@@ -34,7 +34,7 @@ SCENARIOS: dict[str, Callable[[Options, Surroundings], Scenario]] = {
     "calls": lambda _options, around: Calls(around.pods, around.period),
     "steady": lambda options, around: Steady(around.pods, options.window),
     "kubelet": lambda options, around: KubeletSteady(
-        Path(options.kubelet), around.pods, options.kubelet_window, options.kubelet_settle
+        Path(options.kubelet), around.pods, options.kubelet_window, options.kubelet_before
     ),
 }
 """In the order of running and reporting: the functions that make scenarios from options and surroundings."""

@@ -53,7 +53,7 @@ class KubeletSteady:
     metrics: tuple[Metric, ...] = ()
     rounds = 4
 
-    def __init__(self, program: Path, pods: int, window: float, settle: float) -> None:
+    def __init__(self, program: Path, pods: int, window: float, before_run: float) -> None:
         """Choose the kubelet, the number of its pods, the seconds of a run and those before it.
 
         Raises ValueError for a program that does not run.
@@ -62,20 +62,20 @@ class KubeletSteady:
             self.version = version_of(program)
         except KubeletError as error:
             raise ValueError(str(error)) from error
-        self.program, self.pods, self.window, self.settle = program, pods, window, settle
-        self.seconds = window + settle
+        self.program, self.pods, self.window, self.before_run = program, pods, window, before_run
+        self.seconds = window + before_run
         self._sides: dict[str, _Side] = {}
         self._state: NodeState | None = None
         self.about = (
             f"A real kubelet ({self.version}), without an API server, with {pods} static pods that run already. It is "
-            f"started on one side at a time and left alone for {settle:g} s; then {window:g} s count: the CPU time and "
-            "the memory of the kubelet and of the side's daemons."
+            f"started on one side at a time and left alone for {before_run:g} s; then {window:g} s count: the CPU time "
+            "and the memory of the kubelet and of the side's daemons."
         )
 
     @property
     def options(self) -> dict[str, float | str]:
         """Return what decides how much work it is."""
-        return {"kubelet": self.version, "window_s": self.window, "settle_s": self.settle}
+        return {"kubelet": self.version, "window_s": self.window, "before_s": self.before_run}
 
     async def prepare(self, node: Node) -> None:
         """Have a kubelet start all pods. Raises :class:`WrongWorkError` for a side on which it cannot or must not."""
@@ -103,12 +103,12 @@ class KubeletSteady:
         await self._stop(node)
 
     async def warm(self, node: Node) -> None:
-        """Do nothing: each run begins with a kubelet that has settled."""
+        """Do nothing: each run begins with a kubelet that has become quiet."""
 
     async def before(self, node: Node) -> None:
-        """Start the kubelet and wait until it has read all pods and has settled."""
+        """Start the kubelet and wait until it has read all pods and has become quiet."""
         await self._start(node)
-        await asyncio.sleep(self.settle)
+        await asyncio.sleep(self.before_run)
 
     async def run(self, node: Node, samples: Samples) -> None:  # noqa: ARG002 - CPU time and memory are what counts
         """Leave it alone for a window. Raises :class:`WrongWorkError` if it ended or restarted a container."""

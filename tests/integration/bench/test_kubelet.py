@@ -19,7 +19,7 @@ KUBELET = os.environ.get("KUBELET", "")
 needs_kubelet = pytest.mark.skipif(
     not KUBELET, reason="set KUBELET to the path of a kubelet; there is none in Debian or in this repository"
 )
-TINY = ("--scenario", "kubelet", "--kubelet-at", "2", "--kubelet-window", "3", "--kubelet-settle", "2", "--rounds", "1")
+TINY = ("--scenario", "kubelet", "--kubelet-at", "2", "--kubelet-window", "3", "--kubelet-before", "2", "--rounds", "1")
 
 
 def settings() -> dict[str, str]:

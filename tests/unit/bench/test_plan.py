@@ -62,7 +62,7 @@ def test_a_kubelet_comes_last_and_starts_its_own_pods(tmp_path):
     tasks = plan(options)
     assert [task.step.name for task in tasks] == ["exec", "steady@105", "kubelet@3", "kubelet@5"]
     assert [task.idle_pods for task in tasks] == [0, 105, 0, 0]
-    assert tasks[-1].step.options == {"kubelet": "Kubernetes v1", "window_s": 2.0, "settle_s": 30.0}
+    assert tasks[-1].step.options == {"kubelet": "Kubernetes v1", "window_s": 2.0, "before_s": 30.0}
     with pytest.raises(ValueError, match="needs a kubelet: name one with --kubelet PATH"):
         plan(Options(("kubelet",)))
 

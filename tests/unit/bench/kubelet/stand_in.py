@@ -45,8 +45,8 @@ def run_pods(configuration: dict[str, str]) -> None:
             )
             return method(request, timeout=20)
 
-        listed = call("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
-        there = {item.metadata.name for item in listed.items}
+        answer = call("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
+        there = {item.metadata.name for item in answer.items}
         for path in sorted(Path(configuration["staticPodPath"]).iterdir()):
             manifest = json.loads(path.read_text(encoding="utf-8"))
             name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]

@@ -109,7 +109,7 @@ async def node_of(runtime: FakeRuntime, name: str, directory: Path) -> Node:
 
 
 def scenario(program: Path) -> KubeletSteady:
-    return KubeletSteady(program, PODS, window=0.05, settle=0.05)
+    return KubeletSteady(program, PODS, window=0.05, before_run=0.05)
 
 
 async def test_a_run_is_between_the_start_and_the_end_of_a_kubelet(two, tmp_path, program, node_of_the_test):
