@@ -54,18 +54,19 @@ export class Lane {
     return box;
   }
 
-  // The three requests as one bar, as long as the run beside the longest one.
+  // The three requests as one bar, as long as the run beside the longest one; their times are text below it.
   #time(length) {
     const bar = h("div", { class: "run-time" });
     const share = (LONGEST_BAR * this.run.wall_ms) / length;
     const whole = placed(h("div", { class: "whole" }), 0, share);
-    for (const step of this.run.steps.filter(({ from }) => from === "kubelet")) {
-      whole.append(placed(h("span", { class: "asked", title: `${step.what}: ${brief(step.duration_ms)}` }, step.what),
+    const asked = this.run.steps.filter(({ from }) => from === "kubelet");
+    for (const step of asked) {
+      whole.append(placed(h("i", { class: "asked" }),
         (100 * step.start_ms) / this.run.wall_ms, (100 * step.duration_ms) / this.run.wall_ms));
     }
     whole.append(this.#now);
     bar.append(whole, placed(h("span", { class: "wall" }, brief(this.run.wall_ms)), share, 100 - share));
-    return bar;
+    return [bar, h("p", { class: "requests-of-run" }, asked.map((step) => `${step.what} ${brief(step.duration_ms)}`).join(", "))];
   }
 }
 
