@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lab.pod_starts.form import HOW, Step, problems
 from lab.pod_starts.observed import Client
 from lab.pod_starts.peers import Brought
+from lab.pod_starts.quiet import wait_for_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lab.pod_starts.sides import Side
 
 CLIENT: Final = "a client in Python in the kubelet's place, on one connection"
-_BETWEEN: Final = 1.0
-"""Seconds between two starts."""
+_PATIENCE: Final = 30.0
+"""Seconds to wait for a quiet moment before each start."""
 _ATTEMPTS: Final = 4
 """Starts that are tried for each that is wanted."""
 
@@ -77,6 +77,7 @@ async def _start_pods(side: Side, endpoint: str, wanted: Wanted) -> list[Observe
         for name in ("pause:1", "busybox:1"):
             await client.pull(f"{side.host}/{name}")
         for number in range(_ATTEMPTS * wanted.starts + 1):
+            wait_for_quiet(_PATIENCE)
             one = await client.observe(side.daemons())
             side.after_each(one)
             await client.remove_pod(one.pod)
@@ -85,7 +86,6 @@ async def _start_pods(side: Side, endpoint: str, wanted: Wanted) -> list[Observe
                 observed.append(one)
             if len(observed) == wanted.starts:
                 return observed
-            time.sleep(_BETWEEN)
     raise IncompleteError(f"{side.name}: programs ended before their names could be read; is the machine busy?")
 
 
