@@ -47,8 +47,10 @@ IN_SCRIPT = re.compile(r"(?P<value>[\d.]+), // figure (?P<source>.+)")
 TABLE = re.compile(
     r"^<!-- medians (?P<name>\S+): begin -->\n.*?^<!-- medians (?P=name): end -->$", re.DOTALL | re.MULTILINE
 )
-CLAIMS = {SLOWER: "repeated", FASTER: "refuted", SAME: "not seen", REFUSED: "undecided"}
+CLAIMS = {SLOWER: "repeated", FASTER: "refuted", SAME: "refuted: no difference"}
 """What the verdict on a ratio says of the claim that it is above 1."""
+CLEAR = 0.1
+"""A difference of a tenth in every round is called one also where the run was too short or too noisy for a verdict."""
 _AMOUNTS = {"cpu": lambda side_run: side_run.cpu, "rss": lambda side_run: side_run.memory}
 
 
@@ -137,11 +139,20 @@ def _of_processes(results: Results, place: tuple[str, str, str], side: str, othe
 def _compared(verdict: Verdict, form: str) -> str:
     ratio = verdict.ratio
     if form == "claim":
-        return CLAIMS[verdict.word]
+        return claim_of(verdict)
     if form == "change":
         return f"{(ratio.estimate - 1) * 100:+.0f} %".replace("-", "−")
     text = f"{ratio.estimate:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
     return text if verdict.word in {FASTER, SLOWER} else f"{text}, {verdict.word}"
+
+
+def claim_of(verdict: Verdict) -> str:
+    """Return what a verdict says of the claim that the ratio is above 1; without a verdict, only what is clear."""
+    if verdict.word != REFUSED:
+        return CLAIMS[verdict.word]
+    ratio = verdict.ratio
+    seen = SLOWER if ratio.low > 1 + CLEAR else FASTER if ratio.high < 1 - CLEAR else SAME
+    return f"{CLAIMS[seen]} (no verdict)"
 
 
 def _bill(step: Step, side: str, part: str, rpc: str) -> float:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.measuring.figures import DOCS, FIGURE, TABLE, FigureError, Results, figure, pages, with_figures
+from cri_shim.bench.verdicts.estimate import Interval
+from cri_shim.bench.verdicts.verdict import Verdict
+from lab.measuring.figures import DOCS, FIGURE, TABLE, FigureError, Results, claim_of, figure, pages, with_figures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,6 +89,22 @@ def test_the_forms_of_a_figure() -> None:
     assert re.fullmatch(r"\d+ MiB", figure(f"{run}; batch; rss dockerd; cri-dockerd", RESULTS))
     assert re.fullmatch(r"[\d.]+ s", figure(f"{run}; batch; cpu daemons; plugin", RESULTS))
     assert figure("price; life; bill hop_count RunPodSandbox; bridge", RESULTS) == "5"
+
+
+@pytest.mark.parametrize(
+    ("word", "low", "high", "said"),
+    [
+        ("slower", 1.05, 1.2, "repeated"),
+        ("faster", 0.5, 0.6, "refuted"),
+        ("no difference seen", 0.98, 1.02, "refuted: no difference"),
+        ("no verdict", 2.1, 2.2, "repeated (no verdict)"),
+        ("no verdict", 0.7, 0.8, "refuted (no verdict)"),
+        ("no verdict", 1.02, 1.03, "refuted: no difference (no verdict)"),
+    ],
+)
+def test_what_a_measurement_says_of_a_claim(word: str, low: float, high: float, said: str) -> None:
+    """That it holds, or not; where there is no verdict, only a clear difference counts as one."""
+    assert claim_of(Verdict(word, Interval((low + high) / 2, low, high, 2))) == said
 
 
 def test_calls_of_a_recorded_start(tmp_path: Path) -> None:
