@@ -196,7 +196,7 @@ async def test_a_request_leads_to_its_neighbours(explorer: Explorer, page: Page)
         await page.locator("#request a[rel=next]").wait_for()
         await page.keyboard.press("n")
         await becomes(page, f"location.hash === '#/request/{number}'")
-        await page.locator("#request .number", has_text=str(number)).wait_for()
+        await page.locator("#request .title .number", has_text=str(number)).wait_for()
     await page.wait_for_selector("#request a[rel=prev]")
     assert await page.locator("#request a[rel=next]").count() == 0
     await page.keyboard.press("p")
