@@ -1,6 +1,6 @@
 // The client of the daemon's listener: JSON answers, and the live events of the ledger.
 
-const AGAIN = [100, 300]; // milliseconds before the second and the third attempt
+const AGAIN = [100, 300, 900]; // milliseconds before each further attempt
 
 /** Return a JSON answer; reject with the listener's error message. */
 export async function get(path, parameters = {}) {

@@ -43,6 +43,7 @@ export async function showPod(id, query) {
     const view = viewOf(query ?? parsed().query);
     await fetchRecords(view.detailed);
     if (number !== drawing) return;
+    if (selecting()) return again(SOON);
     draw(view);
     if (view.requests.some((one) => one.running)) again(RUNNING);
   } catch (error) {

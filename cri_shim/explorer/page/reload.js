@@ -3,7 +3,7 @@
 
 (() => {
   const KEY = "cri-shim-reloads";
-  const MOST = 3;
+  const MOST = 5;
   const store = (count) => {
     try {
       sessionStorage.setItem(KEY, String(count));
@@ -22,7 +22,7 @@
   document.addEventListener("error", ({ target }) => {
     if (!(target instanceof HTMLScriptElement || target instanceof HTMLLinkElement)) return;
     const before = count();
-    if (before < MOST && store(before + 1)) setTimeout(() => location.reload(), 250 * 2 ** before);
+    if (before < MOST && store(before + 1)) setTimeout(() => location.reload(), 200 * 2 ** before);
   }, true);
   addEventListener("cri-shim-drawn", () => store(0));
 })();

@@ -14,6 +14,7 @@ const place = document.getElementById("request");
 const PLAYED = ["RunPodSandbox", "CreateContainer", "StartContainer"];
 let shown = 0;
 let drawing = 0;
+let unanswered = false; // the daemon was away when the shown request was asked for
 
 /** Show request `id`. */
 export async function openRequest(id) {
@@ -24,12 +25,14 @@ export async function openRequest(id) {
   try {
     const record = await getOne(`/api/requests/${id}`);
     if (number !== drawing) return;
+    unanswered = false;
     setTitle(`${record.method} ${nameOf(record)}`.trim());
     const keep = first ? () => {} : openParts();
     place.replaceChildren(...requestView(record, { head: back(), links: [podLinks(record), played(record)] }));
     keep();
   } catch (error) {
     if (number !== drawing) return;
+    unanswered = error.status === undefined;
     place.replaceChildren(back(), h("h2", { tabindex: "-1" }, `Request ${id}`), failed(error, `Request ${id}`));
   }
   if (first && matchMedia("(max-width: 60rem)").matches) place.focus();
@@ -84,6 +87,7 @@ function words() {
 // A request that is shown while it runs is redrawn as it goes on.
 let soon = 0;
 listen((name, data) => {
+  if (name === "open" && shown && unanswered) openRequest(shown);
   if (!shown || data?.id !== shown || soon) return;
   soon = setTimeout(() => {
     soon = 0;
