@@ -6,6 +6,7 @@ says what this release says.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from containerd_client.hops import Hop
@@ -63,12 +64,12 @@ def _names(shape: RequestShape) -> ObjectNames | None:
 
 def _add_hop(request: Request, shape: HopShape, number: int) -> None:
     """Add a hop so that its shares are the recorded ones (:func:`cri_shim.ledger.billing.hop_shares`)."""
-    started, span = _seconds(shape.start_ms), f"{number:016x}"
+    started, span, shift = _seconds(shape.start_ms), f"{number:016x}", _shift(shape)
     request.hops.append(
         Hop(
             escaped(shape.method),
             started,
-            _seconds(shape.duration_ms),
+            _seconds(shape.duration_ms + shift),
             shape.bytes_out,
             shape.bytes_in,
             shape.attempts,
@@ -78,12 +79,21 @@ def _add_hop(request: Request, shape: HopShape, number: int) -> None:
     )
     charge = None
     if shape.split == "spans":
-        request.server_spans = {**(request.server_spans or {}), span: _seconds(shape.daemon_ms)}
+        request.server_spans = {**(request.server_spans or {}), span: _seconds(shape.daemon_ms - shift)}
     elif shape.split == "estimate":
-        charge = Charge(_seconds(shape.transport_ms), _seconds(shape.transport_error_ms))
+        charge = Charge(_seconds(shape.transport_ms - shift), _seconds(shape.transport_error_ms))
     elif shape.transport_ms:
         request.late = {**(request.late or {}), started: _seconds(shape.transport_ms)}
     request.charges.append(charge)
+
+
+def _shift(shape: HopShape) -> float:
+    """Return by how much less than half of the last decimal to move values, so that all three are rounded as recorded.
+
+    The shares and the duration of a hop were rounded apart, so they may not add up; one share is computed as the rest.
+    """
+    rest = shape.daemon_ms + shape.transport_ms - shape.duration_ms
+    return math.copysign(0.0004, rest) if shape.split != "none" and 0.0005 < abs(rest) < 0.0015 else 0.0
 
 
 def _bill(shape: BillShape, hop_count: int, helper_count: int) -> Bill:

@@ -71,6 +71,10 @@ async def test_every_hop_has_its_sentence_and_its_figures(explorer: Explorer, pa
     ]
     helpers = await rows(page, "helper")
     assert [row["purpose"] for row in helpers] == [helper["purpose"] for helper in record["helpers"]]
+    assert await page.eval_on_selector_all(
+        ".piece :is(.from, .time, .number)",
+        "all => all.every(one => getComputedStyle(one).whiteSpace === 'nowrap' && one.scrollWidth <= one.clientWidth)",
+    ), "a number stands in one line, and within its column"
     for cell in ("from", "time", "number"):
         assert await page.locator(f".piece .{cell}").first.is_visible()
 

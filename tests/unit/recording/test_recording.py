@@ -101,18 +101,23 @@ def test_a_request_comes_back_as_it_was(tmp_path: Path):
     assert all(again["bill"][name] == pytest.approx(as_json["bill"][name], abs=0.0021) for name in sums)
 
 
-@given(st.floats(0, 1), st.floats(0, 0.1), st.floats(0, 0.1))
-def test_the_share_of_a_hop_survives(duration, transport, error):
-    """However long it took and however far the estimate may be off."""
+@given(st.integers(0, 10**7), st.integers(0, 10**6), st.integers(0, 10**6), st.booleans())
+def test_the_share_of_a_hop_survives(duration, transport, error, spans):
+    """To the last decimal, however long it took: microseconds and their tenths are rounded apart."""
+    duration, transport, error = (tenths / 1e7 for tenths in (duration, transport, error))
     ledger = Ledger()
     request = ledger.open("RunPodSandbox")
-    ledger.note_hop(Hop("a.Tasks/Create", request.started, duration, 1, 1, 1, "OK"))
+    request.started = 0.0
+    ledger.note_hop(Hop("a.Tasks/Create", 0.0, duration, 1, 1, 1, "OK", f"00-{'a' * 32}-{'b' * 16}-01"))
     request.charges = [Charge(transport, error)]
+    if spans:
+        request.server_spans = {"b" * 16: transport}
     ledger.close(request)
     before = record(request)
     after = record(restored(msgspec.convert(before, RequestShape)))
-    for name in ("daemon_ms", "transport_ms", "transport_error_ms"):
-        assert after["hops"][0][name] == pytest.approx(before["hops"][0][name], abs=0.0011)
+    for name in ("duration_ms", "daemon_ms", "transport_ms"):
+        assert after["hops"][0][name] == pytest.approx(before["hops"][0][name], abs=1e-9), name
+    assert after["hops"][0]["transport_error_ms"] == pytest.approx(before["hops"][0]["transport_error_ms"], abs=0.0011)
 
 
 async def test_the_page_gets_the_answers_of_a_daemon(tmp_path: Path):
