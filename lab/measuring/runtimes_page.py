@@ -156,7 +156,7 @@ def _source(run: Run, name: str) -> list[str]:
     return [
         f"{day}, {where}.",
         *emulated,
-        f"Result: [data/{name}.json](data/{name}.json). Sides: {'; '.join(map(_versions, run.sides))}. Command:",
+        f"Result: [data/{name}.json](data/{name}.json). Sides: {'; '.join(map(versions, run.sides))}. Command:",
         "",
         "```",
         run.command,
@@ -165,7 +165,7 @@ def _source(run: Run, name: str) -> list[str]:
     ]
 
 
-def _versions(side: Side) -> str:
+def versions(side: Side) -> str:
     """Return a side's name with the versions of its runtime and of the other daemons that work for it."""
     behind = [
         f"{process.name} {number[0]}"
