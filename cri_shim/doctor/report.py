@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from cri_shim.doctor.facts.code import SEVERITIES, Finding, Fine, NotMade
+from cri_shim.wrapped_text import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from cri_shim.doctor.facts.code import Outcome
 
-_WIDTH: Final = 80
 _ORDER: Final = {severity: number for number, severity in enumerate(SEVERITIES)}
 _PLURAL: Final = {"error": "errors", "warning": "warnings", "note": "notes", "unknown": "unknown"}
 
@@ -64,26 +63,20 @@ def as_text(report: Report, *, everything: bool) -> str:
     lines = [line for finding in report.findings for line in _finding(finding)]
     if everything:
         for not_made in report.not_made:
-            lines += _wrapped(f"not made: {not_made.code}: {not_made.reason}", "", "  ")
+            lines += wrapped(f"not made: {not_made.code}: {not_made.reason}", further="  ")
         for fine in report.fine:
-            lines += _wrapped(f"fine: {fine.code}: {fine.what}", "", "  ")
-    lines += _wrapped(_summary(report), "", "  ")
+            lines += wrapped(f"fine: {fine.code}: {fine.what}", further="  ")
+    lines += wrapped(_summary(report), further="  ")
     return "".join(f"{line}\n" for line in lines)
 
 
 def _finding(finding: Finding) -> Iterator[str]:
-    yield from _wrapped(f"{finding.severity}: {finding.code}: {finding.what}", "", "  ")
+    yield from wrapped(f"{finding.severity}: {finding.code}: {finding.what}", further="  ")
     for remedy in finding.remedy:
         if remedy.startswith("$ "):
             yield f"    {remedy}"  # a command is copied as a whole
         else:
-            yield from _wrapped(remedy, "    ", "    ")
-
-
-def _wrapped(text: str, first: str, further: str) -> list[str]:
-    return textwrap.wrap(
-        text, _WIDTH, initial_indent=first, subsequent_indent=further, break_long_words=False, break_on_hyphens=False
-    )
+            yield from wrapped(remedy, first="    ", further="    ")
 
 
 def _summary(report: Report) -> str:

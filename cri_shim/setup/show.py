@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import textwrap
 from typing import TYPE_CHECKING, Final
 
 from cri_shim.setup import targets
 from cri_shim.setup.plan import MakeDirectory
+from cri_shim.wrapped_text import wrapped
 from untrusted import decode_utf8, escaped
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from cri_shim.setup.plan import Change, Command, Plan
 
-_WIDTH: Final = 80
 _MOST_LINES: Final = 200
 ARGUMENTS: Final[dict[Command, tuple[str, ...]]] = {
     "daemon-reload": ("systemctl", "daemon-reload"),
@@ -41,13 +40,7 @@ def plan_lines(plan: Plan, *, by_hand: bool) -> Iterator[str]:
 def remark_lines(word: str, remarks: Sequence[str]) -> Iterator[str]:
     """Yield remarks, each after a word such as ``note``."""
     for remark in remarks:
-        yield from textwrap.wrap(
-            f"{word}: {escaped(remark, 1000)}",
-            _WIDTH,
-            subsequent_indent="  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        yield from wrapped(f"{word}: {escaped(remark, 1000)}", further="  ")
 
 
 def _change_lines(number: int, change: Change) -> Iterator[str]:
@@ -56,7 +49,7 @@ def _change_lines(number: int, change: Change) -> Iterator[str]:
         return
     verb = "write" if change.before is None else "change"
     yield f"{number:>3}. {verb} {escaped(change.path)} (mode {change.mode:04o})"
-    yield from textwrap.wrap(escaped(change.what), _WIDTH, initial_indent="     ", subsequent_indent="     ")
+    yield from wrapped(escaped(change.what), first="     ", further="     ")
     if change.before is not None:
         if change.copied:
             yield f"     a copy of what is there: {change.path}{targets.BACKUP}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 from cri_shim.ledger.older_record import completed
@@ -10,6 +9,7 @@ from cri_shim.terminal.bill import bill_lines
 from cri_shim.terminal.durations import ms
 from cri_shim.terminal.fit import cut, folded
 from cri_shim.terminal.waterfall import path_lines, rows_of
+from cri_shim.wrapped_text import wrapped
 
 _WIDEST_NAME = 40  # characters of a hop or a plugin
 _LEAST_TEXT = 30  # characters beside the name; with less, the text stands below it
@@ -36,8 +36,6 @@ def explained(record: dict[str, Any], *, width: int) -> str:
         if len(prefix) + _LEAST_TEXT > width:
             lines.append(prefix.rstrip())
             prefix = _BELOW
-        lines += textwrap.wrap(row.purpose, width, initial_indent=prefix, subsequent_indent=" " * len(prefix)) or [
-            prefix
-        ]
+        lines += wrapped(row.purpose, width, first=prefix, further=" " * len(prefix), cut_words=True)
     said = ["+ began while one above was still under way", *path_lines(record), *bill_lines(record)]
     return "\n".join([*lines, "", *(folded(line, width) for line in said)])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
+
+from cri_shim.wrapped_text import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NARROW = 80
-"""Columns of a terminal whose width is not known, and of what is no terminal."""
 _GAP = "  "
 
 
@@ -23,7 +22,7 @@ def _pieces(line: str, width: int, indent: str) -> list[str]:
         return [line]
     text = line.lstrip()
     own = line[: len(line) - len(text)]
-    return textwrap.wrap(text, width, initial_indent=own, subsequent_indent=own + indent, break_on_hyphens=False)
+    return wrapped(text, width, first=own, further=own + indent, cut_words=True)
 
 
 def cut(text: str, width: int) -> str:

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from cri_shim.terminal.fit import NARROW
+from cri_shim.wrapped_text import NARROW
 from untrusted import escaped
 
 _WIDEST = 1000  # columns; the variable COLUMNS may be any number

@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from cri_shim.wrapped_text import wrapped
+
 if TYPE_CHECKING:
     import argparse
 
@@ -21,7 +23,7 @@ _LEAST_PATIENCE: Final = 0.5
 def run(options: argparse.Namespace, config: Config) -> int:
     """Print the state of the daemon that ``config`` leads to; return 0 if it is ready, else 1."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines would stand between ours
-    from cri_shim.terminal.status_page import page, wrapped  # noqa: PLC0415 - imports grpc, which must see the variable above
+    from cri_shim.terminal.status_page import page  # noqa: PLC0415 - imports grpc, which must see the variable above
 
     document, time_is_up = _waited(config.socket_path, options.wait)
     if options.output == "json":
@@ -29,7 +31,7 @@ def run(options: argparse.Namespace, config: Config) -> int:
     elif not document["error"]:
         sys.stdout.write(f"{page(document)}\n")
     if document["error"]:
-        sys.stderr.write("\n".join([*wrapped("", document["error"]), ""]))
+        sys.stderr.write("\n".join([*wrapped(document["error"]), ""]))
     if time_is_up:
         sys.stderr.write(f"not ready after {options.wait:g} s\n")
     return 0 if document["ready"] else 1

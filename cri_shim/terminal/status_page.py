@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-import textwrap
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 from cri_shim.terminal.durations import ms, span
+from cri_shim.wrapped_text import wrapped
 from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WIDTH: Final = 80
 _NAME: Final = 15
 _STATE: Final = 10
+_MARGIN: Final = " " * (_NAME + 1)
 _LONGEST: Final = 400
 """Characters of a text from outside."""
 
@@ -28,14 +28,14 @@ def page(document: dict[str, Any]) -> str:
 
 def _head(document: dict[str, Any]) -> Iterator[str]:
     daemon = document["daemon"]
-    yield from wrapped("", f"cri-shim {_text(document['version'])} is {'ready' if document['ready'] else 'NOT READY'}")
+    yield from wrapped(f"cri-shim {_text(document['version'])} is {'ready' if document['ready'] else 'NOT READY'}")
     # Compared before they are shortened, which makes them differ.
     shown = [str(reason) for part in document["parts"] if (reason := part.get("reason", ""))]
     for reason in document["reasons"]:
         if not any(each in reason for each in shown):
-            yield from wrapped("  ", _text(reason))
+            yield from _indented(_text(reason))
     for warning in document["warnings"]:
-        yield from wrapped("  ", _text(warning))
+        yield from _indented(_text(warning))
     up = "unknown" if daemon["uptime_s"] is None else f"up {span(daemon['uptime_s'])}"
     yield from _pair("process", "unknown" if daemon["pid"] is None else f"{_text(daemon['pid'])}, {up}")
     file = daemon["config_file"]
@@ -54,12 +54,12 @@ def _parts(document: dict[str, Any], now: float) -> Iterator[str]:
         if part["name"] == "containerd" and not reason:
             detail = " ".join(filter(None, (_text(containerd["version"] or ""), _text(containerd["address"] or ""))))
         name = f"{_text(part['name'])[:_NAME]:<{_NAME}} {state:<{_STATE}} {since:<12} "
-        yield from wrapped(" " * (_NAME + 1), "" if reason else detail, first=name)
+        yield from wrapped("" if reason else detail, first=name, further=_MARGIN)
         if reason:
-            yield from wrapped("  ", reason)
+            yield from _indented(reason)
         last = _text(part.get("last_error", ""))
         if last and last != reason:
-            yield from wrapped("  ", f"last error, {_ago(part.get('last_error_at'), now)} ago: {last}")
+            yield from _indented(f"last error, {_ago(part.get('last_error_at'), now)} ago: {last}")
 
 
 def _numbers(document: dict[str, Any]) -> Iterator[str]:
@@ -103,22 +103,11 @@ def _ago(at: Any, now: float) -> str:
 
 
 def _pair(name: str, value: str) -> Iterator[str]:
-    yield from wrapped(" " * (_NAME + 1), value, first=f"{name:<{_NAME}} ")
+    yield from wrapped(value, first=f"{name:<{_NAME}} ", further=_MARGIN)
 
 
-def wrapped(indent: str, text: str, first: str | None = None) -> list[str]:
-    """Return the lines of a text; the first one may begin differently from the others."""
-    begin = indent if first is None else first
-    # A path that is longer than a line stays whole, so that it can be copied.
-    lines = textwrap.wrap(
-        text,
-        WIDTH,
-        initial_indent=begin,
-        subsequent_indent=indent,
-        break_on_hyphens=False,
-        break_long_words=False,
-    )
-    return lines or [begin.rstrip()]
+def _indented(text: str) -> list[str]:
+    return wrapped(text, first="  ", further="  ")
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from cri_shim.terminal.durations import ms, size
 from cri_shim.terminal.fit import cut, folded
 from cri_shim.terminal.names import full_subject
 from cri_shim.terminal.table import outcome
+from cri_shim.wrapped_text import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,7 +142,7 @@ def _chart(rows: Sequence[Row], wall: float, width: int, marks: dict[str, str]) 
         line = f"{cut(row.name, names):{names}} {mark}{ms(row.duration):>8}  {bar}"
         lines.append(f"{line}  {row.note}".rstrip() if beside else line.rstrip())
         if row.note and not beside:
-            lines += textwrap.wrap(row.note, width, initial_indent=_NOTE, subsequent_indent=_NOTE)
+            lines += wrapped(row.note, width, first=_NOTE, further=_NOTE, cut_words=True)
     return lines
 
 
