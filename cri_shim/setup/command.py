@@ -16,7 +16,7 @@ from cri_shim.setup.journal import EnabledService, Journal, JournalError
 from cri_shim.setup.node import is_live, read_node
 from cri_shim.setup.only_one import OtherSetupError, only_one
 from cri_shim.setup.plan import Options, WriteFile, make_plan
-from cri_shim.setup.show import ARGUMENTS, plan_lines, remark_lines
+from cri_shim.setup.show import ARGUMENTS, by_hand_lines, plan_lines, remark_lines
 from cri_shim.setup.systemd import SystemdError, check_containerd, check_content, run_command
 from cri_shim.setup.undo_command import undo
 
@@ -94,10 +94,7 @@ def _make(plan: Plan, node: Node, root: Path, journal: Journal, *, start: bool) 
     for change in plan.changes[len(first) :]:
         apply(change, root, journal)
     if not (node.systemd and start):
-        if plan.commands:
-            print("run by hand:" if start else "not started; run by hand, or run this again without --no-start:")
-        for command in plan.commands:
-            print(f"  {' '.join(ARGUMENTS[command])}")
+        _say(by_hand_lines([ARGUMENTS[command] for command in plan.commands], again="" if start else "--no-start"))
         return
     for command in plan.commands:
         if command == "restart-containerd":

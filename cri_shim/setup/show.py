@@ -33,8 +33,24 @@ def plan_lines(plan: Plan, *, by_hand: bool) -> Iterator[str]:
     for number, change in enumerate(plan.changes, 1):
         yield from _change_lines(number, change)
     for number, command in enumerate(plan.commands, len(plan.changes) + 1):
-        yield f"{number:>3}. {'run by hand:' if by_hand else 'run'} {' '.join(ARGUMENTS[command])}"
+        yield f"{number:>3}. {command_text(ARGUMENTS[command], by_hand=by_hand)}"
         yield f"     {_MEANING[command]}"
+
+
+def command_text(arguments: Sequence[str], *, by_hand: bool) -> str:
+    """Return a command as a plan shows it; ``by_hand`` says that it is printed instead of run."""
+    return f"{'run by hand:' if by_hand else 'run'} {' '.join(arguments)}"
+
+
+def by_hand_lines(commands: Sequence[Sequence[str]], *, again: str = "") -> Iterator[str]:
+    """Yield the commands that are left to the administrator, if there are any.
+
+    ``again`` names the option that kept them from being run, which is not needed for another run.
+    """
+    if commands:
+        yield f"not started; run by hand, or run this again without {again}:" if again else "run by hand:"
+    for arguments in commands:
+        yield f"  {' '.join(arguments)}"
 
 
 def remark_lines(word: str, remarks: Sequence[str]) -> Iterator[str]:

@@ -231,9 +231,26 @@ def test_without_systemd_the_commands_are_printed(root, fake, capsys):
     assert setup(root, "-y") == 0
     assert "nothing to change" in capsys.readouterr().out
     assert setup(root, "--undo", "-y") == 0
-    assert "run by hand: systemctl restart containerd.service" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert ". run by hand: systemctl restart containerd.service\n" in shown
+    assert "\nrun by hand:\n  systemctl daemon-reload\n  systemctl restart containerd.service\n" in shown
+    assert ". run systemctl" not in shown
     assert calls(fake) == []
     assert tree(root) == before
+
+
+def test_an_undo_without_a_start_says_what_is_left_to_do(root, fake, systemd, capsys):
+    """In the plan, and once more at the end, in the form of a set-up; a service that ran before goes on."""
+    assert setup(root, "-y") == 0
+    calls(fake)
+    capsys.readouterr()
+    assert setup(root, "--undo", "-y", "--no-start") == 0
+    plan, _, end = capsys.readouterr().out.partition("\nrun by hand:\n")
+    left = ["stop cri-shim.service", "disable cri-shim.service", "daemon-reload", "restart containerd.service"]
+    assert end == "".join(f"  systemctl {each}\n" for each in left)
+    assert [line.partition("systemctl ")[2] for line in plan.splitlines() if ". run by hand: " in line] == left
+    assert ". run systemctl" not in plan
+    assert calls(fake) == []
 
 
 def test_what_stays_at_an_undo_is_said(root, fake, systemd, capsys):
