@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from cri_shim.kernel.small_file import read_small_file
+from cri_shim.node_root import on_disk
 from cri_shim.setup import targets
 from cri_shim.setup.atomic_file import flush_directory, replace_file
 from cri_shim.setup.checksum import checksum
@@ -40,8 +41,8 @@ def apply(change: Change, root: Path, journal: Journal, after_step: Callable[[],
 
 
 def _make_directory(change: MakeDirectory, root: Path, journal: Journal, after_step: Callable[[], None]) -> None:
-    place = targets.on_disk(root, change.path)
-    there = targets.on_disk(root, change.path, follow=True).is_dir()
+    place = on_disk(root, change.path)
+    there = on_disk(root, change.path, follow=True).is_dir()
     if there and change.path != targets.STATE:  # the journal makes its own
         return
     journal.note(MadeDirectory(change.path))
@@ -53,7 +54,7 @@ def _make_directory(change: MakeDirectory, root: Path, journal: Journal, after_s
 
 
 def _write_file(change: WriteFile, root: Path, journal: Journal, after_step: Callable[[], None]) -> None:
-    place, new = targets.on_disk(root, change.path), checksum(change.content)
+    place, new = on_disk(root, change.path), checksum(change.content)
     owner = _owner_of_what_was_shown(change, place)
     known = journal.file(change.path)
     if known is not None and checksum(change.before or b"") in known.written:
@@ -64,11 +65,11 @@ def _write_file(change: WriteFile, root: Path, journal: Journal, after_step: Cal
         backup = f"{change.path}{targets.BACKUP}"
         # The copy of what was there before the first set-up makes way for what others wrote since, and is forced now.
         replaceable = {checksum(change.before), known.before if known is not None else ""}
-        _check_backup(targets.on_disk(root, backup), replaceable)
+        _check_backup(on_disk(root, backup), replaceable)
         written = known.written if known is not None else ()
         journal.note(MadeFile(change.path, (*written, new), checksum(change.before), backup))
         after_step()
-        replace_file(targets.on_disk(root, backup), change.before, mode=change.mode, owner=owner)
+        replace_file(on_disk(root, backup), change.before, mode=change.mode, owner=owner)
     after_step()
     replace_file(place, change.content, mode=change.mode, owner=owner)
     after_step()

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cri_shim.node_root import on_disk
 from cri_shim.setup import targets
 from cri_shim.setup.apply import ChangedMeanwhileError, apply
 from cri_shim.setup.confirm import confirmed
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
             print("run as root", file=sys.stderr)
             return 1
         with nullcontext() if options.dry_run else only_one(root):
-            journal = Journal.read(targets.on_disk(root, targets.JOURNAL))
+            journal = Journal.read(on_disk(root, targets.JOURNAL))
             if options.undo:
                 return undo(options, root, journal, systemd=is_live(root))
             return _set_up(options, root, journal)

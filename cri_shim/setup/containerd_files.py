@@ -15,11 +15,15 @@ import tomllib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from cri_shim.config.containerd.merge import merge
 from cri_shim.setup.containerd_unit import DEFAULT_CONFIG
 from cri_shim.setup.shipped import shipped
 from cri_shim.setup.targets import CONTAINERD_CONFIG, socket_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cri_shim.config.containerd.files import File
     from cri_shim.setup.containerd_unit import ContainerdCommand
 
 FULL, PODS_ONLY = "containerd-no-cri.toml", "containerd-only-pods.toml"
@@ -31,12 +35,9 @@ _PLAIN_WORD: Final = re.compile(r"[\w@%+=:,./${}-]+", re.ASCII)
 _COMMAND: Final = re.compile(r"^ExecStart=/.*$", re.MULTILINE)
 
 
-def config_version(text: str) -> int:
-    """Return the version of containerd's configuration file, 1 without one; raises ValueError for what is not TOML."""
-    version = tomllib.loads(text).get("version", 1)
-    if not isinstance(version, int):
-        raise ValueError("version is not a number")  # noqa: TRY004 - a value from outside, not a type of ours
-    return max(version, 1)
+def config_version(files: Sequence[File]) -> int:
+    """Return the version of containerd's usual file, 1 if it says none; a node without the file has no older one."""
+    return max(files[0].version, 1) if files else 2
 
 
 def containerd_config(
@@ -67,22 +68,29 @@ def containerd_drop_in(command: ContainerdCommand) -> str:
     return _COMMAND.sub(lambda _: line, shipped("containerd.service.d/10-cri-shim.conf"))
 
 
-def listening_address(command: ContainerdCommand, usual: str) -> str:
-    """Return the path of containerd's socket, which an argument or the usual file may set; empty if neither does."""
+def listening_address(command: ContainerdCommand, files: Sequence[File]) -> str:
+    """Return the path of containerd's socket, which an argument or a file may set; empty if neither does."""
     values = (*command.arguments, "")
     for index, argument in enumerate(command.arguments):
         name, equals, value = argument.partition("=")
         if name in {"--address", "-address", "-a", "--a"}:
             return socket_of(value if equals else values[index + 1])
-    grpc = tomllib.loads(usual).get("grpc")
+    grpc = merge(files, 2).document.get("grpc")
     address = grpc.get("address") if isinstance(grpc, dict) else None
     return socket_of(address) if isinstance(address, str) else ""
 
 
-def required_disabled(usual: str, ours: str) -> list[str]:
-    """Return the plugins that the usual file requires and ours disables; containerd does not start then."""
-    required, disabled = tomllib.loads(usual).get("required_plugins"), tomllib.loads(ours)["disabled_plugins"]
-    return [name for name in disabled if name in required] if isinstance(required, list) else []
+def required_disabled(files: Sequence[File], ours: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the files that require plugins which our file ``ours`` disables, and those plugins.
+
+    containerd does not start then.
+    """
+    disabled = tomllib.loads(ours)["disabled_plugins"]
+    for file in files:
+        required = file.document.get("required_plugins")
+        names = [name for name in disabled if name in required] if isinstance(required, list) else []
+        if names:
+            yield file.name, names
 
 
 def _unit_word(word: str) -> str:

@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from cri_shim.kernel.presence import mode_of
 from cri_shim.kernel.small_file import read_small_file
-from cri_shim.setup.targets import DROP_IN, LARGEST, on_disk
+from cri_shim.node_root import on_disk
+from cri_shim.setup.targets import DROP_IN, LARGEST
 from untrusted import decode_utf8
 
 if TYPE_CHECKING:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.config import Config, load
+from cri_shim.config import Config, ConfigError, load
+from cri_shim.config.containerd.files import File, read_files
 from cri_shim.doctor.facts.kubelet_settings import read_kubelet
 from cri_shim.doctor.facts.place import Place
 from cri_shim.kernel.presence import entries_of, mode_of
 from cri_shim.kernel.small_file import read_small_file
+from cri_shim.node_root import on_disk
 from cri_shim.setup import targets
 from cri_shim.setup.cgroup_driver import CgroupDriver, choose_driver
 from cri_shim.setup.containerd_unit import UNIT as CONTAINERD_UNIT
@@ -72,8 +74,10 @@ class Node(Struct, frozen=True):
     snapshotters: frozenset[str] = frozenset()
     """The snapshotters that the daemon is configured to use."""
     containerd: ContainerdCommand = ContainerdCommand()
-    containerd_config: str | None = None
-    """containerd's usual configuration; None if there is no file."""
+    containerd_files: tuple[File, ...] = ()
+    """containerd's usual configuration and what it imports; empty if there is no file."""
+    containerd_problem: str = ""
+    """Why these files cannot be read."""
     kubelet: bool = False
     reads_config_dir: bool = False
     """Whether the kubelet is started with a directory of configuration files."""
@@ -93,17 +97,18 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
 
     Raises OSError for what cannot be read, and ConfigError for a configuration of ours with a mistake.
     """
-    on_disk, followed = partial(targets.on_disk, root), partial(targets.on_disk, root, follow=True)
+    here, followed = partial(on_disk, root), partial(on_disk, root, follow=True)
     own = followed(targets.OWN_CONFIG)
     config = load(own) if _is_there(own) else Config()
     conf_dir = config.cni.conf_dir
     paths = [*_fixed_paths(), f"{conf_dir}/{targets.SAMPLE_NETWORK}"]
     command = containerd_command(unit_texts(root, CONTAINERD_UNIT))
+    containerd_files, containerd_problem = _containerd_files(root, command.config)
     kubelet = unit_texts(root, "kubelet.service")
     live = root == Path("/")
     systemd = is_live(root)
     return Node(
-        files={path: existing for path in paths if (existing := _existing(on_disk(path), followed(path))) is not None},
+        files={path: existing for path in paths if (existing := _existing(here(path), followed(path))) is not None},
         directories=frozenset(
             parent for path in paths for parent in targets.parents(path) if followed(parent).is_dir()
         ),
@@ -116,22 +121,33 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
         cgroup_driver=choose_driver(read_kubelet(Place(root)), systemd=systemd, unified=_is_there(root / _UNIFIED)),
         snapshotters=_snapshotters(config),
         containerd=command,
-        containerd_config=_text(followed(command.config)),
+        containerd_files=containerd_files,
+        containerd_problem=containerd_problem,
         kubelet=bool(unit_file(root, "kubelet.service")) or any(_is_there(followed(path)) for path in _KUBELET),
         kubelet_flags=tuple(_with_other_endpoint([*kubelet, *_flag_files(root)], config.socket_path)),
         reads_config_dir=any("--config-dir" in text for _, text in kubelet),
         networks=tuple(entry.name for entry in entries_of(followed(conf_dir)) if entry.suffix in _NETWORK_FILES),
-        taken=tuple(taken_networks(proc, on_disk("/etc/resolv.conf"))) if live else (),
+        taken=tuple(taken_networks(proc, here("/etc/resolv.conf"))) if live else (),
         systemd=systemd,
         enabled=systemd and _systemctl_says("is-enabled", targets.UNIT),
         active=systemd and _systemctl_says("is-active", targets.UNIT),
     )
 
 
+def _containerd_files(root: Path, config: str) -> tuple[tuple[File, ...], str]:
+    """Return containerd's configuration with what it imports, or why it cannot be read."""
+    if not _is_there(on_disk(root, config, follow=True)):
+        return (), ""
+    try:
+        return tuple(read_files(Path(config), root=root)), ""
+    except ConfigError as error:
+        return (), str(error)
+
+
 def _flag_files(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the path and the text of files with which kubeadm and packages give the kubelet its arguments."""
     for path in _KUBELET_FLAGS:
-        if (text := _text(targets.on_disk(root, path, follow=True))) is not None:
+        if (text := _text(on_disk(root, path, follow=True))) is not None:
             yield path, text
 
 

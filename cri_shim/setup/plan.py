@@ -188,27 +188,26 @@ def _plan_containerd(planner: _Planner) -> None:
         )
     if command.config == targets.CONTAINERD_CONFIG:
         planner.problems.append(f"containerd is started with {targets.CONTAINERD_CONFIG} by a file that is not ours")
-    try:
-        version = 2 if node.containerd_config is None else containerd_files.config_version(node.containerd_config)
-    except ValueError as error:
-        planner.problems.append(f"{command.config} cannot be read as TOML: {error}")
+    if node.containerd_problem:
+        planner.problems.append(f"containerd's configuration cannot be read: {node.containerd_problem}")
         return
-    if node.containerd_config is None and command.config != DEFAULT_CONFIG:
+    version = containerd_files.config_version(node.containerd_files)
+    if not node.containerd_files and command.config != DEFAULT_CONFIG:
         planner.problems.append(f"containerd is started with {command.config}, which does not exist")
     text = containerd_files.containerd_config(
         command, version, pods_only=planner.options.pods_only, snapshotters=node.snapshotters
     )
-    address = containerd_files.listening_address(command, node.containerd_config or "")
+    address = containerd_files.listening_address(command, node.containerd_files)
     if address and address != targets.socket_of(node.containerd_address):
         planner.notes.append(
             f"containerd listens on {address}, and the daemon calls {node.containerd_address}: set address in "
             f"[containerd] of {targets.OWN_CONFIG}, then run `systemctl restart {targets.UNIT}`"
         )
-    if required := containerd_files.required_disabled(node.containerd_config or "", text):
-        planner.problems.append(
-            f"{command.config} has {', '.join(required)} in required_plugins, so containerd would not start without "
-            "them: remove them there"
-        )
+    planner.problems += [
+        f"{file} has {', '.join(required)} in required_plugins, so containerd would not start without them: remove "
+        "them there"
+        for file, required in containerd_files.required_disabled(node.containerd_files, text)
+    ]
     planner.want(
         _Wanted(
             targets.CONTAINERD_CONFIG,

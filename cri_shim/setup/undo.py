@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cri_shim.kernel.small_file import read_small_file
+from cri_shim.node_root import on_disk
 from cri_shim.setup import targets
 from cri_shim.setup.atomic_file import draft_of, flush_directory
 from cri_shim.setup.checksum import checksum
@@ -72,21 +73,21 @@ def take_back(step: UndoStep, root: Path, journal: Journal, after_step: Callable
         return ""
     if step.entry.path == targets.STATE:
         return ""  # the journal is in it; :func:`finish` removes both
-    place = targets.on_disk(root, step.entry.path)
+    place = on_disk(root, step.entry.path)
     remark = ""
     if isinstance(step.entry, MadeDirectory):
         remark = _remove_directory(place, step.entry.path)
     elif step.kind == "restore":
         # The copy has the owner and the mode of the file.
-        targets.on_disk(root, step.entry.backup).rename(place)
+        on_disk(root, step.entry.backup).rename(place)
         flush_directory(place.parent)
     else:
         if step.kind == "remove":
             place.unlink(missing_ok=True)
         if step.entry.backup:
-            targets.on_disk(root, step.entry.backup).unlink(missing_ok=True)
+            on_disk(root, step.entry.backup).unlink(missing_ok=True)
     for path in _paths(step.entry):
-        draft_of(targets.on_disk(root, path)).unlink(missing_ok=True)
+        draft_of(on_disk(root, path)).unlink(missing_ok=True)
     after_step()
     journal.drop(step.entry)
     after_step()
@@ -125,8 +126,8 @@ def _step(entry: Entry, root: Path, *, force: bool) -> UndoStep:
         return UndoStep("stop-service", entry, f"stop and disable {entry.unit}")
     if isinstance(entry, MadeDirectory):
         return UndoStep("remove-directory", entry, f"remove the directory {entry.path}, if it is empty")
-    current = _checksum_of(targets.on_disk(root, entry.path))
-    backup = _checksum_of(targets.on_disk(root, entry.backup)) if entry.backup else ""
+    current = _checksum_of(on_disk(root, entry.path))
+    backup = _checksum_of(on_disk(root, entry.backup)) if entry.backup else ""
     if current == entry.before:
         return UndoStep("nothing", entry, f"{entry.path} is as it was")
     if current == _DIRECTORY:

@@ -35,6 +35,13 @@ def add_import(actions: Any) -> None:
         metavar="FILE",
         help=f"containerd's configuration, of version 1 to 4 (default: {CONTAINERD_PATH})",
     )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path("/"),
+        metavar="DIR",
+        help="the node's file system, below which FILE and what it imports are",
+    )
     parser.add_argument("--all", action="store_true", help="print every key, those with their defaults too")
     parser.add_argument("--quiet", "-q", action="store_true", help="on standard error only what makes a difference")
     parser.add_argument(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from cri_shim.config.containerd.files import read_files
+from cri_shim.config.containerd.files import read_files, require_known_version
+from cri_shim.config.containerd.key_case import spell_usually
 from cri_shim.config.containerd.merge import merge
 from cri_shim.config.containerd.notes import Why, note_lines
 from cri_shim.config.containerd.render import render
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> int:
     """Print the configuration on standard output and what is not in it on standard error; return the exit code."""
-    files = read_files(options.file)
+    files = read_files(options.file, options.containerd or 2, options.root)
+    require_known_version(files)
     line = options.containerd or (2 if _newest(files) > 2 else 1)
-    translation = translate(merge(files, line))
+    if not options.containerd and line == 1:
+        files = read_files(options.file, line, options.root)
+    translation = _translation(files, line)
     result = render(translation, [file.name for file in files], everything=options.all)
     parse(result, "the result")  # a mistake of ours must not reach the file of an administrator
     sys.stdout.write(result)
@@ -34,22 +38,32 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _translation(files: list[File], line: int) -> Translation:
+    merged = merge(files, line)
+    spell_usually(merged, line)
+    return translate(merged)
+
+
 def _newest(files: list[File]) -> int:
     return max(file.version for file in files)
 
 
 def _two_lines(files: list[File], line: int, result: str, options: argparse.Namespace) -> list[str]:
-    """Return a warning if the other line of containerd joins the files to something else."""
-    if options.containerd or len(files) == 1 or _newest(files) > 2:
+    """Return a warning if the other line of containerd makes something else of the files."""
+    if options.containerd or _newest(files) > 2:
         return []
     other = 3 - line
     try:
-        if render(translate(merge(files, other)), [file.name for file in files], everything=options.all) == result:
+        files = read_files(options.file, other, options.root)
+        if render(_translation(files, other), [file.name for file in files], everything=options.all) == result:
             return []
     except ConfigError:
         pass  # a mistake in a table that this line replaces; the other command says which
+    why = "replaces a plugin's whole table by that of a later file, and {}.x merges the two"
+    if len(files) == 1:
+        why = "ignores some keys that are spelled in another case, and {}.x reads them"
     return [
-        f"containerd {line}.x replaces a plugin's whole table by that of a later file, and {other}.x merges the two;",
+        f"containerd {line}.x {why.format(other)};",
         f"this is the result for {line}.x, and `--containerd {other}` prints that for {other}.x",
     ]
 

@@ -12,17 +12,18 @@ import os
 import stat
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any, Final
 
-from cri_shim.config.containerd.recognise import NEWEST, is_own, version_of
+from cri_shim.config.containerd.key_case import usual_spellings
+from cri_shim.config.containerd.recognise import AT_THE_TOP, NEWEST, is_own, version_of
 from cri_shim.config.errors import ConfigError, Problem
 from cri_shim.config.lines import lines_of
 from cri_shim.config.toml_document import parse_document
+from cri_shim.node_root import on_disk
 from untrusted import escaped
 
 if TYPE_CHECKING:
-    from pathlib import Path as FilePath
-
     from cri_shim.config.lines import Path
 
 LARGEST: Final = 1 << 20
@@ -30,6 +31,7 @@ LARGEST: Final = 1 << 20
 MOST_FILES: Final = 64
 _DEEPEST: Final = 64
 """Parts of the longest path of a key; an option of a runtime handler has eight."""
+_ROOT: Final = FilePath("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,14 @@ class File:
         return version_of(self.document) if "version" in self.document else 0
 
 
-def read_files(path: FilePath) -> list[File]:
-    """Return the file and all that it imports, in the order in which containerd merges them.
+def read_files(path: FilePath, line: int = 2, root: FilePath = _ROOT) -> list[File]:
+    """Return the file and all that it imports, in the order in which containerd ``line``.x merges them. Blocks.
 
-    Raises ConfigError that says which of them cannot be read, and why.
+    All paths are those of the node whose file system begins at ``root``. Raises ConfigError that says which file cannot
+    be read, and why.
     """
-    pending = deque([(os.path.normpath(path), "")])
+    name = str(path) if root == _ROOT else f"/{str(path).lstrip('/')}"
+    pending = deque([(os.path.normpath(name), "")])
     files: dict[str, File] = {}
     while pending:
         name, parent = pending.popleft()
@@ -59,30 +63,63 @@ def read_files(path: FilePath) -> list[File]:
             continue
         if len(files) == MOST_FILES:
             raise ConfigError([Problem(escaped(parent), 0, "imports", f"more than {MOST_FILES} files are imported")])
-        files[name] = _read(name, parent)
-        pending += [(each, name) for each in _imports(files[name])]
+        files[name] = _read(name, parent, line, root)
+        pending += [(each, name) for each in _imports(files[name], root)]
     return list(files.values())
 
 
-def _read(name: str, parent: str) -> File:
-    text = _text(name, parent)
-    document = parse_document(text, escaped(name))
-    file = File(name, document, lines_of(text))
+def require_known_version(files: list[File]) -> None:
+    """Raise ConfigError if a file is of a version whose keys are not known here."""
+    for file in files:
+        if file.version > NEWEST:
+            raise ConfigError([_no_version(file)])
+
+
+def _read(name: str, parent: str, line: int, root: FilePath) -> File:
+    text = _text(name, parent, root)
+    file = _spelled_usually(File(name, parse_document(text, escaped(name)), lines_of(text)), line)
+    document = file.document
     if max(map(len, file.lines), default=0) > _DEEPEST:
         raise ConfigError([Problem(escaped(name), 0, "", "its tables are nested too deeply")])
     if is_own(document):
         raise ConfigError([Problem(escaped(name), 0, "", "this is a configuration of cri-shim, not one of containerd")])
-    if "version" in document and (type(document["version"]) is not int or not 0 <= document["version"] <= NEWEST):
-        what = f"is not a version that cri-shim knows, which are 1 to {NEWEST}"
-        raise ConfigError([Problem(escaped(name), file.lines.get(("version",), 0), "version", what)])
+    if "version" in document and (type(document["version"]) is not int or document["version"] < 0):
+        raise ConfigError([_no_version(file)])
     return file
 
 
-def _text(name: str, parent: str) -> str:
+def _no_version(file: File) -> Problem:
+    what = f"is not a version that cri-shim knows, which are 1 to {NEWEST}"
+    return Problem(escaped(file.name), file.lines.get(("version",), 0), "version", what)
+
+
+def _spelled_usually(file: File, line: int) -> File:
+    """Return the file with the usual spelling of the keys at the top, and of what is read below them."""
+    at_the_top = usual_spellings(file.document, AT_THE_TOP, line)
+    document = _renamed(file.document, at_the_top)
+    below = {}
+    if isinstance(grpc := document.get("grpc"), dict):
+        below = usual_spellings(grpc, ("address",), line)
+        document["grpc"] = _renamed(grpc, below)
+    lines: dict[Path, int] = {}
+    for path, number in file.lines.items():
+        first = at_the_top.get(str(path[0]), path[0])
+        second = [below.get(str(part), part) if first == "grpc" else part for part in path[1:2]]
+        lines[first, *second, *path[2:]] = number
+    return File(file.name, document, lines)
+
+
+def _renamed(table: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """Return the table with other keys; one that has such a key already loses its value."""
+    lost = set(names.values())
+    return {names.get(key, key): value for key, value in table.items() if key not in lost}
+
+
+def _text(name: str, parent: str, root: FilePath) -> str:
     imported = f", which {escaped(parent)} imports" if parent else ""
     try:
         # A pipe without a writer must not hold up the command.
-        with open(os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:  # noqa: PTH123 - a number
+        with open(os.open(_place(root, name), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:  # noqa: PTH123 - a number
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                 raise ConfigError([Problem(escaped(name), 0, "", f"is not a regular file{imported}")])
             data = opened.read(LARGEST + 1)
@@ -101,7 +138,7 @@ def _text(name: str, parent: str) -> str:
         raise ConfigError([Problem(escaped(name), line, "", "not UTF-8, which TOML must be")]) from None
 
 
-def _imports(file: File) -> list[str]:
+def _imports(file: File, root: FilePath) -> list[str]:
     wanted = file.document.get("imports", [])
     if not isinstance(wanted, list) or not all(isinstance(each, str) for each in wanted):
         line = file.lines.get(("imports",), 0)
@@ -112,10 +149,20 @@ def _imports(file: File) -> list[str]:
             line = file.lines.get(("imports",), 0)
             raise ConfigError([Problem(escaped(file.name), line, "imports", "a path holds a NUL character")])
         path = os.path.normpath(os.path.join(os.path.dirname(file.name), each))  # noqa: PTH118,PTH120 - as Go's Clean
-        paths += _globbed(path) if "*" in path else [path]
+        paths += _globbed(path, root) if "*" in path else [path]
     return paths
 
 
-def _globbed(pattern: str) -> list[str]:
+def _globbed(pattern: str, root: FilePath) -> list[str]:
     """Return the matching paths by name; as with Go's ``filepath.Glob``, a star matches a leading dot too."""
-    return sorted(glob.glob(pattern.replace("[^", "[!"), include_hidden=True))  # noqa: PTH207 - a path with a star
+    parts = pattern.replace("[^", "[!").split("/")
+    plain = next(number for number, part in enumerate(parts) if any(sign in part for sign in "*?["))
+    directory, rest = "/".join(parts[:plain]), "/".join(parts[plain:])
+    start = _place(root, f"{directory}/" if plain else ".")
+    names = sorted(glob.glob(rest, root_dir=start, include_hidden=True))  # noqa: PTH207 - a path with a star
+    return [f"{directory}/{each}" if plain else each for each in names]
+
+
+def _place(root: FilePath, name: str) -> FilePath:
+    """Return where a file is; relative names begin at the working directory, which only this machine's own have."""
+    return FilePath(name) if root == _ROOT else on_disk(root, name, follow=True)

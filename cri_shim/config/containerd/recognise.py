@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NEWEST: Final = 4
 """The newest version of containerd's configuration that is known here, of containerd 2.3."""
 
-_CONTAINERD: Final = frozenset(
+_ONLY_CONTAINERD: Final = frozenset(
     {
         *("version", "plugins", "grpc", "ttrpc", "debug", "metrics", "cgroup", "timeouts", "imports", "temp"),
         *("disabled_plugins", "required_plugins", "proxy_plugins", "stream_processors", "plugin_dir"),
@@ -25,6 +25,8 @@ _CONTAINERD: Final = frozenset(
 )
 """Keys at the top of containerd's file that this daemon's does not have."""
 _BOTH: Final = frozenset({"root", "state", "oom_score"})
+AT_THE_TOP: Final = _ONLY_CONTAINERD | _BOTH
+"""All keys at the top of containerd's file."""
 
 
 def version_of(document: Mapping[str, Any]) -> int:
@@ -35,7 +37,7 @@ def version_of(document: Mapping[str, Any]) -> int:
 
 def is_containerd(document: Mapping[str, Any]) -> bool:
     """Return whether a document is containerd's: it has a key of containerd's, and none that only this daemon has."""
-    return not is_own(document) and not _CONTAINERD.isdisjoint(document)
+    return not is_own(document) and not _ONLY_CONTAINERD.isdisjoint(map(str.lower, document))
 
 
 def is_own(document: Mapping[str, Any]) -> bool:

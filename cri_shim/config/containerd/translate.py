@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _LAST: Final = (CRI[1], IMAGES[1], RUNTIME[1])
 """The plugins whose keys are taken last, so that the newer place of a key wins over its older one."""
 _READ: Final = {path[:2] for path in KEYS if path[0] == "plugins"}
+_CRI_PLUGINS: Final = frozenset(
+    {"cri", CRI[1], IMAGES[1], RUNTIME[1], "io.containerd.podsandbox.controller.v1.podsandbox"}
+)
+"""The parts of containerd's CRI plugin, which is off beside this daemon."""
 _V3_PLACE: Final = "containerd does not read it here in a file of version 3 or later, where it has another place"
 
 
@@ -86,6 +90,9 @@ class _Walk:
                 self._wrong((key,), "must be a table")
             elif key == "grpc" and isinstance(value, dict) and "address" in value:
                 self._key(("grpc", "address"), value["address"], {})
+            elif key == "required_plugins" and (needed := _names_in(value) & _CRI_PLUGINS):
+                without = f"containerd does not start without {', '.join(sorted(needed))} then: take it out of the list"
+                self._note((key,), Why.LOST, f"{without}, because cri-shim takes the place of that plugin", value)
             elif key not in {"version", "imports"}:
                 self._note((key,), Why.CONTAINERD, _top_reason(key, value))
         if VERIFIER[1] in _disabled(document):
@@ -283,5 +290,8 @@ def _top_reason(key: str, value: Any) -> str:
 
 def _disabled(document: Mapping[str, Any]) -> frozenset[str]:
     """Return the plugins that containerd does not load."""
-    names = document.get("disabled_plugins")
-    return frozenset(map(str, names)) if isinstance(names, list) else frozenset()
+    return _names_in(document.get("disabled_plugins"))
+
+
+def _names_in(value: Any) -> frozenset[str]:
+    return frozenset(map(str, value)) if isinstance(value, list) else frozenset()

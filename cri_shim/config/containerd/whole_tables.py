@@ -41,7 +41,7 @@ class Taker(Protocol):
 
 def take(taker: Taker, pattern: Own, path: Path, value: Any) -> bool:
     """Take the table at ``path`` if it is one of those of this module, and return whether it is."""
-    function = _TABLES.get(pattern)
+    function = WHOLE_TABLES.get(pattern)
     if function is None:
         return False
     if isinstance(value, dict):
@@ -136,7 +136,7 @@ def _headers(taker: Taker, path: Path, table: dict[str, Any]) -> None:
         taker.note_lost(path, 'headers are set by host: [host."URL".header] in its hosts.toml')
 
 
-_TABLES: Final[dict[Own, Callable[[Taker, Path, dict[str, Any]], None]]] = {
+WHOLE_TABLES: Final[dict[Own, Callable[[Taker, Path, dict[str, Any]], None]]] = {
     (*IMAGES, "pinned_images"): _pinned_images,
     (*IMAGES, "runtime_platforms"): _platforms,
     (*CRI, "containerd", "default_runtime"): _named_handler("default"),

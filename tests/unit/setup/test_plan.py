@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from ipaddress import IPv4Network
 
 import pytest
 import yaml
 from msgspec.structs import replace
 
+from cri_shim.config.containerd.files import File
 from cri_shim.setup import targets
 from cri_shim.setup.checksum import checksum
 from cri_shim.setup.containerd_unit import ContainerdCommand
@@ -26,6 +28,11 @@ BARE = Node(
 
 def plan(node: Node, options: Options | None = None, *, known=None, pending=()) -> Plan:
     return make_plan(node, options or Options(), known or {}, pending)
+
+
+def files_of(text: str, *imported: str) -> tuple[File, ...]:
+    """containerd's configuration, and what it imports."""
+    return tuple(File(f"/etc/containerd/{n}.toml", tomllib.loads(each), {}) for n, each in enumerate((text, *imported)))
 
 
 def files(made: Plan) -> dict[str, WriteFile]:
@@ -164,14 +171,15 @@ def test_a_kubelet_that_reads_no_directory_is_noted():
 @pytest.mark.parametrize(
     ("arguments", "usual"),
     [
-        (("--address", "/a.sock"), ""),
-        (("-l", "info", "--address=unix:///a.sock"), '[grpc]\naddress = "/b.sock"\n'),
-        ((), 'version = 2\n[grpc]\naddress = "/a.sock"\n'),
+        (("--address", "/a.sock"), [""]),
+        (("-l", "info", "--address=unix:///a.sock"), ['[grpc]\naddress = "/b.sock"\n']),
+        ((), ['version = 2\n[grpc]\naddress = "/a.sock"\n']),
+        ((), ['version = 2\n[grpc]\naddress = "/b.sock"\n', '[grpc]\naddress = "/a.sock"\n']),
     ],
 )
 def test_a_containerd_that_listens_elsewhere_is_noted(arguments, usual):
-    """The daemon would wait for it for ever."""
-    node = replace(BARE, containerd=ContainerdCommand("/u", arguments=arguments), containerd_config=usual)
+    """The daemon would wait for it for ever; an imported file may say it."""
+    node = replace(BARE, containerd=ContainerdCommand("/u", arguments=arguments), containerd_files=files_of(*usual))
     (note,) = plan(node).notes
     assert "containerd listens on /a.sock, and the daemon calls /run/containerd/containerd.sock" in note
     assert not plan(replace(node, containerd_address="/a.sock")).notes
@@ -188,7 +196,7 @@ def test_a_containerd_that_listens_elsewhere_is_noted(arguments, usual):
     ],
 )
 def test_a_containerd_that_names_no_address_is_at_the_usual_one(usual):
-    assert not plan(replace(BARE, containerd_config=usual)).notes
+    assert not plan(replace(BARE, containerd_files=files_of(usual))).notes
 
 
 def test_a_network_is_made_only_when_asked_and_when_there_is_none():
@@ -230,15 +238,18 @@ def test_another_namespace_leaves_containerd_alone():
 @pytest.mark.parametrize(
     ("node", "word"),
     [
-        (replace(BARE, containerd_config="version = "), "TOML"),
-        (replace(BARE, containerd_config="version = 'x'"), "not a number"),
+        (replace(BARE, containerd_problem="/etc/containerd/config.toml:1: invalid value"), "toml:1: invalid value"),
         (replace(BARE, containerd=ContainerdCommand("/u", config="/b.toml")), "does not exist"),
         (replace(BARE, containerd=ContainerdCommand("/u", later="/z.conf")), "/z.conf"),
         (replace(BARE, containerd=ContainerdCommand("/u", "/bin/sh", config="exec containerd")), "through /bin/sh"),
-        (replace(BARE, containerd_config='required_plugins = ["cri"]\n'), "required_plugins"),
+        (replace(BARE, containerd_files=files_of('required_plugins = ["cri"]\n')), "required_plugins"),
         (
-            replace(BARE, containerd_config='version = 2\nrequired_plugins = ["io.containerd.grpc.v1.cri"]\n'),
+            replace(BARE, containerd_files=files_of('version = 2\nrequired_plugins = ["io.containerd.grpc.v1.cri"]\n')),
             "has io.containerd.grpc.v1.cri in required_plugins",
+        ),
+        (
+            replace(BARE, containerd_files=files_of("version = 2", 'required_plugins = ["io.containerd.grpc.v1.cri"]')),
+            "/etc/containerd/1.toml has io.containerd.grpc.v1.cri in required_plugins",
         ),
         (replace(BARE, containerd=ContainerdCommand("/u", config=targets.CONTAINERD_CONFIG)), "not ours"),
     ],
@@ -250,7 +261,7 @@ def test_what_would_not_work_is_refused(node, word):
 
 def test_docker_s_file_gets_one_of_version_1():
     """Docker's package installs it; containerd 1.x refuses names of version 2 beside it."""
-    made = files(plan(replace(BARE, containerd_config='disabled_plugins = ["cri"]\n')))
+    made = files(plan(replace(BARE, containerd_files=files_of('disabled_plugins = ["cri"]\n'))))
     assert made[targets.CONTAINERD_CONFIG].content.startswith(b"# containerd without")
     assert b"\nversion = 1\n" in made[targets.CONTAINERD_CONFIG].content
 
