@@ -10,12 +10,12 @@ version that says ``disabled_plugins = ["cri"]``.
 from __future__ import annotations
 
 import re
-import shlex
 import tomllib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from cri_shim.config.containerd.merge import merge
+from cri_shim.doctor.facts.unit_words import unit_word
 from cri_shim.setup.containerd_unit import DEFAULT_CONFIG
 from cri_shim.setup.shipped import shipped
 from cri_shim.setup.targets import CONTAINERD_CONFIG, socket_of
@@ -31,7 +31,6 @@ FULL, PODS_ONLY = "containerd-no-cri.toml", "containerd-only-pods.toml"
 _VERSION: Final = "version = 2\n"
 _PATTERN: Final = 'imports = ["/etc/containerd/config.t*ml"]'
 _FIRST_NAME: Final = "disabled_plugins = [\n"
-_PLAIN_WORD: Final = re.compile(r"[\w@%+=:,./${}-]+", re.ASCII)
 _COMMAND: Final = re.compile(r"^ExecStart=/.*$", re.MULTILINE)
 
 
@@ -64,7 +63,7 @@ def containerd_config(
 def containerd_drop_in(command: ContainerdCommand) -> str:
     """Return the drop-in that starts the same program, with the same arguments, with our file."""
     words = [command.program, *command.arguments, "--config", CONTAINERD_CONFIG]
-    line = f"ExecStart={command.prefix}{' '.join(map(_unit_word, words))}"
+    line = f"ExecStart={command.prefix}{' '.join(map(unit_word, words))}"
     return _COMMAND.sub(lambda _: line, shipped("containerd.service.d/10-cri-shim.conf"))
 
 
@@ -91,11 +90,6 @@ def required_disabled(files: Sequence[File], ours: str) -> Iterator[tuple[str, l
         names = [name for name in disabled if name in required] if isinstance(required, list) else []
         if names:
             yield file.name, names
-
-
-def _unit_word(word: str) -> str:
-    """Return a word of a command; systemd replaces variables within quotes, too, so they are not needed for those."""
-    return word if _PLAIN_WORD.fullmatch(word) else shlex.quote(word)
 
 
 def _short_names(text: str) -> list[str]:

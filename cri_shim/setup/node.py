@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import subprocess
 from functools import partial
@@ -15,20 +14,24 @@ from msgspec import Struct
 
 from cri_shim.config import Config, ConfigError, load
 from cri_shim.config.containerd.files import File, read_files
+from cri_shim.doctor.facts.kubelet_flags import UNIT as KUBELET_UNIT
+from cri_shim.doctor.facts.kubelet_flags import flags_of_files
 from cri_shim.doctor.facts.kubelet_settings import read_kubelet
 from cri_shim.doctor.facts.place import Place
+from cri_shim.doctor.facts.unit_files import unit_file, unit_texts
 from cri_shim.kernel.presence import entries_of, mode_of
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.node_root import on_disk
 from cri_shim.setup import targets
 from cri_shim.setup.cgroup_driver import CgroupDriver, choose_driver
 from cri_shim.setup.containerd_unit import UNIT as CONTAINERD_UNIT
-from cri_shim.setup.containerd_unit import ContainerdCommand, containerd_command, unit_file, unit_texts
+from cri_shim.setup.containerd_unit import ContainerdCommand, containerd_command
 from cri_shim.setup.sample_network import taken_networks
-from untrusted import decode_utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Mapping
+
+    from cri_shim.doctor.facts.kubelet_flags import Flag
 
 SYSTEMCTL_SECONDS: Final = 120
 _NETWORK_FILES: Final = (".conf", ".conflist", ".json")
@@ -37,10 +40,6 @@ _SYSTEMD: Final = Path("/run/systemd/system")
 _UNIFIED: Final = "sys/fs/cgroup/cgroup.controllers"
 """Which is there only where cgroup v2 is the one hierarchy (systemd.io/CGROUP_DELEGATION)."""
 _KUBELET: Final = ("/usr/bin/kubelet", "/usr/local/bin/kubelet", "/var/lib/kubelet/config.yaml")
-
-
-_KUBELET_FLAGS: Final = ("/var/lib/kubelet/kubeadm-flags.env", "/etc/default/kubelet", "/etc/sysconfig/kubelet")
-_ENDPOINT_FLAG: Final = re.compile(r"""--container-runtime-endpoint[=\s]+["']?([^\s"']+)""")
 
 
 class ExistingFile(Struct, frozen=True):
@@ -81,8 +80,10 @@ class Node(Struct, frozen=True):
     kubelet: bool = False
     reads_config_dir: bool = False
     """Whether the kubelet is started with a directory of configuration files."""
-    kubelet_flags: tuple[str, ...] = ()
-    """Files that start the kubelet with an endpoint other than ours."""
+    other_endpoint: str = ""
+    """The file that starts the kubelet with an endpoint other than ours."""
+    flags_unknown: str = ""
+    """Why it is unknown with which flags the kubelet is started."""
     networks: tuple[str, ...] = ()
     """Names of the files in the directory of networks."""
     taken: tuple[IPv4Network, ...] = ()
@@ -104,7 +105,7 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
     paths = [*_fixed_paths(), f"{conf_dir}/{targets.SAMPLE_NETWORK}"]
     command = containerd_command(unit_texts(root, CONTAINERD_UNIT))
     containerd_files, containerd_problem = _containerd_files(root, command.config)
-    kubelet = unit_texts(root, "kubelet.service")
+    flags, flags_unknown = flags_of_files(root)
     live = root == Path("/")
     systemd = is_live(root)
     return Node(
@@ -123,9 +124,10 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
         containerd=command,
         containerd_files=containerd_files,
         containerd_problem=containerd_problem,
-        kubelet=bool(unit_file(root, "kubelet.service")) or any(_is_there(followed(path)) for path in _KUBELET),
-        kubelet_flags=tuple(_with_other_endpoint([*kubelet, *_flag_files(root)], config.socket_path)),
-        reads_config_dir=any("--config-dir" in text for _, text in kubelet),
+        kubelet=bool(unit_file(root, KUBELET_UNIT)) or any(_is_there(followed(path)) for path in _KUBELET),
+        other_endpoint=_other_endpoint(flags, config.socket_path),
+        flags_unknown=flags_unknown,
+        reads_config_dir="config-dir" in flags,
         networks=tuple(entry.name for entry in entries_of(followed(conf_dir)) if entry.suffix in _NETWORK_FILES),
         taken=tuple(taken_networks(proc, here("/etc/resolv.conf"))) if live else (),
         systemd=systemd,
@@ -144,19 +146,10 @@ def _containerd_files(root: Path, config: str) -> tuple[tuple[File, ...], str]:
         return (), str(error)
 
 
-def _flag_files(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield the path and the text of files with which kubeadm and packages give the kubelet its arguments."""
-    for path in _KUBELET_FLAGS:
-        if (text := _text(on_disk(root, path, follow=True))) is not None:
-            yield path, text
-
-
-def _with_other_endpoint(texts: Iterable[tuple[str, str]], socket: str) -> Iterator[str]:
-    for path, text in texts:
-        lines = [line for line in text.splitlines() if not line.lstrip().startswith(("#", ";"))]
-        given = _ENDPOINT_FLAG.findall("\n".join(lines))
-        if any(targets.socket_of(endpoint) != targets.socket_of(socket) for endpoint in given):
-            yield path
+def _other_endpoint(flags: Mapping[str, Flag], socket: str) -> str:
+    """Return the file with a flag that names another endpoint than ours; empty if there is none."""
+    flag = flags.get("container-runtime-endpoint")
+    return flag.path if flag is not None and targets.socket_of(flag.value) != targets.socket_of(socket) else ""
 
 
 def _snapshotters(config: Config) -> frozenset[str]:
@@ -195,13 +188,6 @@ def _existing(path: Path, followed: Path) -> ExistingFile | None:
         what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
         return ExistingFile(b"", stat.S_IMODE(status.st_mode), what, leads_nowhere=not _is_there(followed))
     return ExistingFile(read_small_file(path, targets.LARGEST), stat.S_IMODE(status.st_mode))
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return decode_utf8(read_small_file(path, targets.LARGEST))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
 
 
 def _systemctl_says(question: str, unit: str) -> bool:

@@ -255,11 +255,15 @@ def _plan_kubelet(planner: _Planner) -> None:
     )
     text = with_socket(shipped(f"kubelet.conf.d/{targets.DROP_IN}"), node.socket_path)
     planner.want(_Wanted(targets.KUBELET_CONFIG, text, f"use {node.socket_path}"))
-    planner.notes += [
-        f"{path} has --container-runtime-endpoint, which the kubelet prefers to its configuration: set it to "
-        f"unix://{node.socket_path} there, or remove it"
-        for path in node.kubelet_flags
-    ]
+    if node.other_endpoint:
+        planner.notes.append(
+            f"{node.other_endpoint} has --container-runtime-endpoint, which the kubelet prefers to its configuration: "
+            f"set it to unix://{node.socket_path} there, or remove it"
+        )
+    if node.flags_unknown:
+        planner.notes.append(
+            f"the kubelet's flags are unknown ({node.flags_unknown}): one that names another endpoint has precedence"
+        )
     if not node.reads_config_dir:
         planner.notes.append(
             f"the kubelet reads {targets.KUBELET_CONFIG} only when it runs with "

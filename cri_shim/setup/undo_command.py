@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from cri_shim.doctor.facts.unit_files import unit_file
 from cri_shim.setup.confirm import confirmed
 from cri_shim.setup.containerd_unit import UNIT as CONTAINERD_UNIT
-from cri_shim.setup.containerd_unit import unit_file
 from cri_shim.setup.journal import EnabledService
 from cri_shim.setup.show import ARGUMENTS, by_hand_lines, command_text, remark_lines
 from cri_shim.setup.systemd import SystemdError, run_arguments, run_command

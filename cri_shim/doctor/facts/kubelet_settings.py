@@ -8,7 +8,6 @@ win over files, as in the kubelet.
 from __future__ import annotations
 
 import re
-import shlex
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,18 +15,18 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from cri_shim.doctor.facts.files import text_of
+from cri_shim.doctor.facts.kubelet_flags import flags_of, flags_of_files
 from cri_shim.kernel.processes import all_pids, arguments
 from untrusted import DocumentError, parse_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping
 
+    from cri_shim.doctor.facts.kubelet_flags import Flag
     from cri_shim.doctor.facts.place import Place
 
 USUAL_FILE: Final = "/var/lib/kubelet/config.yaml"
 _INSTANCE_FILE: Final = "/var/lib/kubelet/instance-config.yaml"
-_FLAGS_FILE: Final = "/var/lib/kubelet/kubeadm-flags.env"
-_FLAGS_VARIABLE: Final = "KUBELET_KUBEADM_ARGS="
 
 _SCALAR: Final = re.compile(
     r"""(?:"(?P<double>[^"\\]*)"|'(?P<single>[^']*)'|(?P<plain>[A-Za-z0-9_./:@~-]+))?(?:(?:^|\s+)#.*)?"""
@@ -56,29 +55,39 @@ class KubeletSettings(Struct, frozen=True):
 
 
 def read_kubelet(place: Place) -> KubeletSettings:
-    """Read the settings of the running kubelet, or of the files where kubeadm puts them. Blocks."""
+    """Read the settings of the running kubelet, or of the files that start one. Blocks."""
     pid, command = _process(place)
-    flags, reason = (_flags(command[1:]), "") if command else _flags_of_file(place)
+    flags, reason = (flags_of((word, "") for word in command[1:]), "") if command else flags_of_files(place.root)
     if reason:  # flags win over all files, so nothing is known without them
         unknown = Setting(unknown_reason=reason)
         return KubeletSettings(True, 0, unknown, unknown, unknown)
-    named = flags.get("config", "")
+    named = _value(flags, "config")
     files = [named] if named else [USUAL_FILE, _INSTANCE_FILE]
-    drop_ins, reason = _drop_ins(place, flags.get("config-dir", ""))
+    drop_ins, reason = _drop_ins(place, _value(flags, "config-dir"))
     values, present = _values(place, [*files, *drop_ins])
     if reason:
         values |= dict.fromkeys(_KEYS, Setting(unknown_reason=reason))
     for key, flag in (("cgroupDriver", "cgroup-driver"), ("containerRuntimeEndpoint", "container-runtime-endpoint")):
         if flag in flags:
-            values[key] = Setting(flags[flag], f"the kubelet's flag --{flag}")
-    containerd = Setting(flags["containerd"], "the kubelet's flag --containerd") if "containerd" in flags else Setting()
+            values[key] = _setting(flags, flag)
     return KubeletSettings(
         bool(pid) or present,
         pid,
         values.get("cgroupDriver", Setting()),
         values.get("containerRuntimeEndpoint", Setting()),
-        containerd,
+        _setting(flags, "containerd"),
     )
+
+
+def _setting(flags: Mapping[str, Flag], name: str) -> Setting:
+    if name not in flags:
+        return Setting()
+    path = flags[name].path
+    return Setting(flags[name].value, f"the kubelet's flag --{name}{f' in {path}' if path else ''}")
+
+
+def _value(flags: Mapping[str, Flag], name: str) -> str:
+    return flags[name].value if name in flags else ""
 
 
 def _process(place: Place) -> tuple[int, list[str]]:
@@ -93,29 +102,6 @@ def _process(place: Place) -> tuple[int, list[str]]:
         if command and Path(command[0]).name == "kubelet":
             return pid, command
     return 0, []
-
-
-def _flags(words: Sequence[str]) -> dict[str, str]:
-    """Return the flags of a command line, ``--name=value`` or ``--name value``."""
-    flags: dict[str, str] = {}
-    for number, word in enumerate(words):
-        name, equals, value = word.lstrip("-").partition("=")
-        if word.startswith("-"):
-            following = words[number + 1] if number + 1 < len(words) else ""
-            flags[name] = value if equals else ("" if following.startswith("-") else following)
-    return flags
-
-
-def _flags_of_file(place: Place) -> tuple[dict[str, str], str]:
-    """Return the flags that kubeadm has its unit pass to the kubelet, or the reason why they are unknown."""
-    try:
-        text = text_of(place.at(_FLAGS_FILE)) or ""
-        assigned = [line.partition("=")[2] for line in text.splitlines() if line.strip().startswith(_FLAGS_VARIABLE)]
-        return _flags(shlex.split(" ".join(shlex.split(assigned[-1])))) if assigned else {}, ""
-    except OSError as error:
-        return {}, f"{_FLAGS_FILE} cannot be read: {(error.strerror or str(error)).lower()}"
-    except ValueError as error:
-        return {}, f"{_FLAGS_FILE} cannot be understood: {str(error).lower()}"
 
 
 def _drop_ins(place: Place, directory: str) -> tuple[list[str], str]:

@@ -123,7 +123,8 @@ def test_flags_that_kubeadm_has_written(node):
     flags = 'KUBELET_KUBEADM_ARGS="--container-runtime-endpoint=unix:///elsewhere --pod-infra-container-image=x"\n'
     plant(node.root, {"var/lib/kubelet/kubeadm-flags.env": flags})
     assert read_kubelet(node).endpoint == Setting(
-        "unix:///elsewhere", "the kubelet's flag --container-runtime-endpoint"
+        "unix:///elsewhere",
+        "the kubelet's flag --container-runtime-endpoint in /var/lib/kubelet/kubeadm-flags.env",
     )
 
 

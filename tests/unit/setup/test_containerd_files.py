@@ -90,8 +90,21 @@ def drop_in(name):
             ContainerdCommand(UNIT, "/opt/containerd", later=drop_in("20-x.conf")),
         ),
         ([(UNIT, "[Install]\nExecStart=/x\n")], ContainerdCommand(UNIT)),
+        (
+            [(UNIT, "[Service]\nExecStart=/opt/a\\x20b/containerd -c /a\\x20b%%.toml -l '\\x41' ; /x --config=/y\n")],
+            ContainerdCommand(UNIT, "/opt/a b/containerd", arguments=("-l", "A"), config="/a b%.toml"),
+        ),
     ],
-    ids=["no unit", "elsewhere", "arguments", "comments", "drop-in before ours", "drop-in after ours", "other section"],
+    ids=[
+        "no unit",
+        "elsewhere",
+        "arguments",
+        "comments",
+        "drop-in before ours",
+        "drop-in after ours",
+        "other section",
+        "escapes",
+    ],
 )
 def test_the_command_of_the_unit_is_found(texts, command):
     """With its drop-ins, and without ours."""
@@ -102,7 +115,7 @@ def test_the_drop_in_keeps_program_and_arguments():
     """Only the configuration is another one. A prefix says how systemd reads the rest, as @ does."""
     given = ContainerdCommand(UNIT, "/opt/containerd", ("c", "-l", "a b", "$OPTS"), "/b.toml", prefix="-@")
     text = containerd_drop_in(given)
-    said = "ExecStart=-@/opt/containerd c -l 'a b' $OPTS --config /etc/cri-shim/containerd.toml"
+    said = 'ExecStart=-@/opt/containerd c -l "a b" $OPTS --config /etc/cri-shim/containerd.toml'
     assert text.splitlines()[-1] == said
     assert containerd_command([(UNIT, text)]).config == "/etc/cri-shim/containerd.toml"
 

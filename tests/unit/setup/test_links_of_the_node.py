@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from cri_shim.doctor.facts.unit_files import unit_file, unit_texts
 from cri_shim.node_root import on_disk
 from cri_shim.setup import targets
 from cri_shim.setup.apply import apply
-from cri_shim.setup.containerd_unit import containerd_command, unit_file, unit_texts
+from cri_shim.setup.containerd_unit import containerd_command
 from cri_shim.setup.journal import Journal
 from cri_shim.setup.node import read_node
 from cri_shim.setup.plan import Options, make_plan
