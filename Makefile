@@ -157,7 +157,7 @@ TESTS ?= tests/integration tests/conformance
 
 .PHONY: test-with
 test-with: venv page-tools  ## run the tests that need containerd with another version: make test-with LINE=1.7 (or 2.1)
-	@binaries="$$($(RUN) -m lab.debian.containerd_versions $(LINE))"; \
+	@binaries="$$($(RUN) -m lab.debian containerd $(LINE))"; \
 	"$$binaries/containerd" --version; \
 	CONTAINERD_BINARIES="$$binaries" $(RUN) -m pytest $(TESTS) $(ARGS)
 
@@ -190,7 +190,7 @@ unit: venv  ## run the tests that need neither root nor containerd, and print wh
 # Another Python has an environment of its own. It uses the pip of the first environment, because Debian's Pythons have
 # none.
 $(VENV)-3.%/.installed: $(SOURCES) | $(STAMP)
-	@program="$$($(RUN) -m lab.debian.pythons 3.$*)"; \
+	@program="$$($(RUN) -m lab.debian python 3.$*)"; \
 	test -x $(@D)/bin/python || "$$program" -m venv --without-pip $(@D)
 	$(RUN) -m pip --disable-pip-version-check --python $(@D)/bin/python install --quiet \
 	    --constraint constraints.txt --editable . --group dev

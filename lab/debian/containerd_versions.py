@@ -1,4 +1,4 @@
-"""Get containerd 1.7 and 2.1 for the tests: ``python -m lab.debian.containerd_versions 1.7`` prints their folder.
+"""Get containerd 1.7 and 2.1 for the tests: ``python -m lab.debian containerd 1.7`` prints their folder.
 
 Debian's newer suites have them. They are unpacked below .containerd/ without being installed (see
 :mod:`lab.debian.packages`). The next call finds them there without any download.
@@ -6,9 +6,7 @@ Debian's newer suites have them. They are unpacked below .containerd/ without be
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,17 +49,3 @@ def bring(line: Line, directory: Path) -> Path:
     if numbers(printed.split()[2]) != numbers(version):
         raise NotAvailableError(f"the program of {PACKAGE} {version} says {printed.strip()!r}")
     return unpacked
-
-
-def main() -> None:
-    """Print the folder of the line that the arguments name."""
-    parser = argparse.ArgumentParser(prog="python -m lab.debian.containerd_versions", description=__doc__)
-    parser.add_argument("line", choices=sorted(LINES))
-    try:
-        sys.stdout.write(f"{binaries(parser.parse_args().line)}\n")
-    except NotAvailableError as error:
-        raise SystemExit(str(error)) from None
-
-
-if __name__ == "__main__":
-    main()

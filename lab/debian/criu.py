@@ -1,4 +1,4 @@
-"""Get a criu that works on this kernel: ``python -m lab.debian.criu`` prints the folder to put first on PATH.
+"""Get a criu that works on this kernel: ``python -m lab.debian criu`` prints the folder to put first on PATH.
 
 That is the machine's own if its ``criu check`` succeeds. Debian 12's is older than the kernels it may run on (on 6.18
 it does not know the vDSO and exits at once). Then criu of a newer suite is downloaded with its libraries, unpacked
@@ -11,7 +11,6 @@ import functools
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -75,15 +74,3 @@ def bring(place: Path) -> None:
         program.chmod(0o755)
         shutil.rmtree(place, ignore_errors=True)
         (directory / "unpacked").rename(place)
-
-
-def main() -> None:
-    """Print the folder."""
-    try:
-        sys.stdout.write(f"{criu_folder()}\n")
-    except NotAvailableError as error:
-        raise SystemExit(str(error)) from None
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Get Debian's Docker Engine for the lab: ``python -m lab.debian.docker_engine`` prints the folder with its programs.
+"""Get Debian's Docker Engine for the lab: ``python -m lab.debian docker`` prints the folders of its programs.
 
 The package is unpacked below .docker/ and nothing is installed: no service is enabled, no group is made. Only the
 package itself is taken, as its libraries are those of the machine's own Debian, and containerd and runc are the lab's.
@@ -7,11 +7,10 @@ package itself is taken, as its libraries are those of the machine's own Debian,
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
-from lab.debian.packages import ROOT, NotAvailableError, codename, download, run, unpack
+from lab.debian.packages import ROOT, codename, download, run, unpack
 
 CACHE = ROOT / ".docker"
 PACKAGES = ("docker.io", "docker-cli")
@@ -42,15 +41,3 @@ def bring(scratch: Path) -> Path:
     for name in ("sbin/dockerd", "bin/docker"):
         run([str(place / "usr" / name), "--version"])
     return place
-
-
-def main() -> None:
-    """Print the folders as a part of PATH."""
-    try:
-        sys.stdout.write(":".join(map(str, folders())) + "\n")
-    except NotAvailableError as error:
-        sys.exit(f"no Docker Engine: {error}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Get other OCI runtimes than the machine's runc: ``python -m lab.debian.oci_runtimes crun`` prints its program.
+"""Get other OCI runtimes than the machine's runc: ``python -m lab.debian oci crun`` prints its program.
 
 They come from Debian's newer suites, and are unpacked below .oci/ with their libraries, without being installed (see
 :mod:`lab.debian.packages`). A crun that is installed is taken as it is.
@@ -10,10 +10,8 @@ LAB_OCI_RUNTIME names it to all labs, so that plugin and bridge have the same on
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,17 +93,3 @@ def without_v2_controllers(command: list[str]) -> list[str]:
     """Return a command that runs in a mount namespace where the v2 hierarchy beside v1 seems to have no controllers."""
     script = f'mount --bind /dev/null {V2_CONTROLLERS} && exec "$@"'
     return ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", script, "sh", *command]
-
-
-def main() -> None:
-    """Print the program of the runtime that the arguments name."""
-    parser = argparse.ArgumentParser(prog="python -m lab.debian.oci_runtimes", description=__doc__)
-    parser.add_argument("name", choices=sorted(RUNTIMES))
-    try:
-        sys.stdout.write(f"{program(parser.parse_args().name)}\n")
-    except NotAvailableError as error:
-        raise SystemExit(str(error)) from None
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Get another Python for the unit tests: ``python -m lab.debian.pythons 3.14`` prints the path of its program.
+"""Get another Python for the unit tests: ``python -m lab.debian python 3.14`` prints the path of its program.
 
 A Python of the machine is used if there is one: on PATH, or among pyenv's. Otherwise Debian's newer suites have 3.13
 and 3.14. Their packages are unpacked below .pythons/ without being installed, with the libraries that they were built
@@ -7,11 +7,9 @@ with (see :mod:`lab.debian.packages`).
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,17 +72,3 @@ def bring(version: str, directory: Path, unpacked: Path) -> None:
     """Download Debian's Python with all that it depends on, unpack it, and bind its program to its own libraries."""
     unpack(download(f"python{version}", (SUITES[version],), directory / "python", whole=True), unpacked)
     bind_to_own_libraries(program_below(unpacked, version), unpacked, directory / "patchelf")
-
-
-def main() -> None:
-    """Print the program of the version that the arguments name."""
-    parser = argparse.ArgumentParser(prog="python -m lab.debian.pythons", description=__doc__)
-    parser.add_argument("version", help="such as 3.13")
-    try:
-        sys.stdout.write(f"{program(parser.parse_args().version)}\n")
-    except NotAvailableError as error:
-        raise SystemExit(str(error)) from None
-
-
-if __name__ == "__main__":
-    main()

@@ -3,7 +3,7 @@
     CONTAINERD_BINARIES=… python -m lab.measuring.calibration_run --output NUMBERS.json --markdown TABLE.md
 
 Run it as root, on a machine that does nothing else, with a containerd that exports spans (2.1: ``python -m
-lab.debian.containerd_versions 2.1`` prints the folder). The estimate of a hop is what was charged when it ended,
+lab.debian containerd 2.1`` prints the folder). The estimate of a hop is what was charged when it ended,
 before its span came. Beside it stands the estimate for the same hop from null calls alone, without anything learned
 from spans.
 """

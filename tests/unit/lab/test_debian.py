@@ -1,0 +1,50 @@
+"""``python -m lab.debian``: one command for all programs that this machine does not have."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lab.debian import containerd_versions, docker_engine, pythons
+from lab.debian.__main__ import main
+from lab.debian.packages import NotAvailableError
+
+CHECKOUT = Path(__file__).parents[3]
+
+
+def test_the_place_is_printed(monkeypatch, capsys):
+    """A folder, a part of PATH, or a program."""
+    monkeypatch.setattr(containerd_versions, "binaries", lambda line: Path("/c") / line)
+    monkeypatch.setattr(docker_engine, "folders", lambda: [Path("/d/sbin"), Path("/d/bin")])
+    monkeypatch.setattr(pythons, "program", lambda version: Path(f"/p/python{version}"))
+    assert [main(["containerd", "2.1"]), main(["docker"]), main(["python", "3.13"])] == [0, 0, 0]
+    assert capsys.readouterr().out == "/c/2.1\n/d/sbin:/d/bin\n/p/python3.13\n"
+
+
+def test_the_reason_is_said(monkeypatch, capsys):
+    """Nothing on standard output, which a script reads."""
+
+    def away(_version):
+        raise NotAvailableError("no network")
+
+    monkeypatch.setattr(pythons, "program", away)
+    assert main(["python", "3.13"]) == 1
+    assert capsys.readouterr() == ("", "no network\n")
+
+
+def test_a_version_that_there_is_not_is_refused(capsys):
+    """With those that there are."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["containerd", "1.5"])
+    assert "'1.7', '2.1'" in capsys.readouterr().err
+
+
+def test_what_is_unpacked_is_never_committed():
+    """A folder of the checkout that git does not ignore would be."""
+    ignored = (CHECKOUT / ".gitignore").read_text().splitlines()
+    texts = [file.read_text() for file in (CHECKOUT / "lab/debian").glob("*.py")]
+    folders = {folder for text in texts for folder in re.findall(r'^CACHE = ROOT / "(.+)"$', text, re.MULTILINE)}
+    assert len(folders) > 3
+    assert {f"/{folder}/" for folder in folders} <= set(ignored)
