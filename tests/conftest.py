@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gc
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 import pytest_asyncio
+import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Literal
 
 HERE = Path(__file__).parent
@@ -45,6 +47,21 @@ def pytest_collection_finish() -> None:
     """Keep the garbage collector from what the modules hold, which makes every full collection of a test cheap."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def logging_restored() -> Iterator[None]:
+    """Leave structlog and logging as the next test expects them.
+
+    A command that sets up its log, as `cri-shim wipe` does, would send what the next test logs to its own standard
+    error, which is gone by then.
+    """
+    root = logging.getLogger()
+    handlers, level, settings = root.handlers[:], root.level, structlog.get_config()
+    yield
+    structlog.configure(**settings)
+    structlog.contextvars.clear_contextvars()
+    root.handlers[:], root.level = handlers, level
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

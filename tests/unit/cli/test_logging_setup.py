@@ -13,17 +13,6 @@ import structlog
 from cri_shim.daemon import logging_setup
 
 
-@pytest.fixture(autouse=True)
-def restored():
-    """Leave structlog and logging as the other tests expect them."""
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
-    root.handlers[:], root.level = before
-
-
 def test_a_logfmt_line_is_one_line_with_the_known_keys_first():
     """Values that would break the line are quoted."""
     out = io.StringIO()

@@ -84,16 +84,6 @@ async def running(service: Service) -> AsyncIterator[Running]:
     await daemon.supervisor.stop()
 
 
-@pytest.fixture(autouse=True)
-def logging_restored() -> Iterator[None]:
-    """Leave structlog and logging as the other tests expect them."""
-    root = logging.getLogger()
-    before, settings = (root.handlers[:], root.level), structlog.get_config()
-    yield
-    structlog.configure(**settings)
-    root.handlers[:], root.level = before
-
-
 def with_value(section: Any, path: tuple[str, ...], value: object) -> Any:
     """``section`` with another value at ``path``; runtime handlers are in a mapping."""
     first, *rest = path

@@ -7,23 +7,20 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-import structlog
 
 from cri_shim.daemon import logging_setup
 from cri_shim.network import CniConfig, Network
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     """What the daemon would write."""
-    before, out = structlog.get_config(), io.StringIO()
+    out = io.StringIO()
     logging_setup.configure("info", "logfmt", stream=out)
-    yield out
-    structlog.configure(**before)
+    return out
 
 
 def node_with(directory: Path) -> Network:
