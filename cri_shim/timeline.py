@@ -129,6 +129,8 @@ class stage:  # noqa: N801 - reads as the statement it is: with stage("cni.setup
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         inside.reset(self._token)
+        # The token leads to the context, that to the request, and the request to its stages: a circle for each request.
+        del self._token
         _note_block(self, self._name, self._started)
 
 
