@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -55,12 +56,14 @@ class SpanForward:
         import aiohttp  # noqa: PLC0415 - 12 MiB that only this needs
 
         headers = {"Content-Type": "application/x-protobuf", **self._headers}
+        # A context of its own, as the library's trusts no authority after the first pull.
+        tls = await asyncio.to_thread(ssl.create_default_context) if self._endpoint.startswith("https:") else True
         async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
 
             async def send(export: bytes) -> str:
                 try:
                     # The headers, usually a login, are for the collector and no other server.
-                    async with session.post(self._endpoint, data=export, allow_redirects=False) as response:
+                    async with session.post(self._endpoint, data=export, allow_redirects=False, ssl=tls) as response:
                         return "" if response.status < 300 else f"it answers {response.status}"
                 except aiohttp.ClientConnectorError as error:
                     # The library's own text speaks of "ssl:default", for a collector on plain HTTP too.

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from containerd_client.distribution.registries.credentials import basic_authorization
+from containerd_client.distribution.registries.library_contexts import drop_library_contexts
 from containerd_client.distribution.values.errors import ProxyConfigError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Sessions:
             BoundedResponseHandler,
         )
 
+        drop_library_contexts()
         connector = connector or aiohttp.TCPConnector()
         # The library has no other way to say how responses are read.
         factory: Any = functools.partial(BoundedResponseHandler, loop=asyncio.get_running_loop())
