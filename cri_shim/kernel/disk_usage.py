@@ -11,27 +11,37 @@ sizes have to be read again.
 from __future__ import annotations
 
 import os
+import struct
 import time
 from contextlib import suppress
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 BLOCK: Final = 512
 REMEMBERED: Final = 64
 """Largest number of inodes that are remembered; for larger directories the memory is worth more than the time."""
 
+_TIME: Final = struct.Struct("=q")
 _STABLE_NS: Final = 1_000_000_000
 """Changes within this time may leave the same modification time, because the kernel's clock for it is coarse."""
 
 
 class DiskUsage(Struct, frozen=True):
-    """The totals and, if there are few, the inodes: ``directories`` with modification times, and ``others``."""
+    """The totals and, if there are few, the inodes: directories with modification times, and others.
+
+    Names are relative to the directory that was counted and joined into one text, and so are the times, because a node
+    with hundreds of pods remembers thousands of inodes.
+    """
 
     size: int
     inodes: int
-    directories: tuple[tuple[str, int], ...] = ()
-    others: tuple[str, ...] = ()
+    directories: str = ""
+    """Each name has a slash before it; that of the directory itself is empty."""
+    modified: bytes = b""
+    """One time in nanoseconds for each of the directories."""
+    others: str = ""
 
 
 def disk_usage(directory: str, most: int, before: DiskUsage | None = None) -> DiskUsage | None:
@@ -40,25 +50,27 @@ def disk_usage(directory: str, most: int, before: DiskUsage | None = None) -> Di
     Call it in a thread. ``before`` is the result of an earlier call. Files that vanish during the walk are not counted.
     Raises OSError if the directory itself cannot be read.
     """
-    return (_again(before) if before is not None else None) or _walk(directory, most)
+    return (_again(directory, before) if before is not None else None) or _walk(directory, most)
 
 
-def _again(before: DiskUsage) -> DiskUsage | None:
+def _again(directory: str, before: DiskUsage) -> DiskUsage | None:
     """Read the sizes again; return None if anything other than the sizes may have changed."""
-    if not before.directories:
+    if not before.modified:
         return None
     size = 0
     try:
-        for path, modified_ns in before.directories:
-            status = os.lstat(path)
+        for name, (modified_ns,) in zip(
+            before.directories.split("\0"), _TIME.iter_unpack(before.modified), strict=True
+        ):
+            status = os.lstat(directory + name)
             if status.st_mtime_ns != modified_ns:
                 return None
             size += status.st_blocks
-        for path in before.others:
-            size += os.lstat(path).st_blocks
+        for name in before.others.split("\0") if before.others else ():
+            size += os.lstat(directory + name).st_blocks
     except OSError:
         return None
-    return DiskUsage(size * BLOCK, before.inodes, before.directories, before.others)
+    return replace(before, size=size * BLOCK)
 
 
 def _walk(directory: str, most: int) -> DiskUsage | None:
@@ -66,7 +78,7 @@ def _walk(directory: str, most: int) -> DiskUsage | None:
     top = os.lstat(directory)
     seen = {(top.st_dev, top.st_ino)}
     size = top.st_blocks * BLOCK
-    directories, others = [(directory, top.st_mtime_ns)], []
+    directories, others = [(directory, top.st_mtime_ns)], list[str]()
     waiting = [directory]
     while waiting:
         with suppress(FileNotFoundError), os.scandir(waiting.pop()) as entries:
@@ -90,4 +102,10 @@ def _walk(directory: str, most: int) -> DiskUsage | None:
     stable = all(modified_ns < now_ns - _STABLE_NS for _, modified_ns in directories)
     if len(seen) > REMEMBERED or not stable:
         return DiskUsage(size, len(seen))
-    return DiskUsage(size, len(seen), tuple(directories), tuple(others))
+    return DiskUsage(
+        size,
+        len(seen),
+        "\0".join(path.removeprefix(directory) for path, _ in directories),
+        b"".join(_TIME.pack(modified_ns) for _, modified_ns in directories),
+        "\0".join(path.removeprefix(directory) for path in others),
+    )

@@ -7,7 +7,8 @@ The spec uses the terms of cgroup v1, which runc translates on a node with v2. S
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Final
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from cri_shim.oci.defaults import Spec
     from cri_shim.oci.node_facts import NodeFacts
     from cri_shim.oci.options import SpecOptions
+
+_SHARED: Final = 256
+"""Different limits and different users that are kept to be shared; a node has a handful of each."""
 
 SANDBOX_CPU_SHARES = 2
 """The minimum of a cgroup, because the pause process never needs the CPU."""
@@ -109,19 +113,38 @@ def container_resources(spec: Spec) -> cri.ContainerResources:
     for limit in resources.get("hugepageLimits") or ():
         out.hugepage_limits.add(page_size=limit.get("pageSize", ""), limit=limit.get("limit", 0))
     out.unified.update(resources.get("unified") or {})
-    return result
+    return shared_resources(result)
+
+
+def shared_resources(resources: cri.ContainerResources) -> cri.ContainerResources:
+    """Return one message for all containers with the same limits, such as those of a Deployment; it must not change.
+
+    A message of a few bytes takes a kilobyte of memory.
+    """
+    return _same_resources(resources.SerializeToString(deterministic=True))
+
+
+@functools.lru_cache(maxsize=_SHARED)
+def _same_resources(message: bytes) -> cri.ContainerResources:
+    return cri.ContainerResources.FromString(message)
+
+
+@functools.lru_cache(maxsize=_SHARED)
+def _same_user(message: bytes) -> cri.ContainerUser:
+    return cri.ContainerUser.FromString(message)
 
 
 def container_user(spec: Spec) -> cri.ContainerUser:
     """Return the user in a spec, for ContainerStatus."""
     user = (spec.get("process") or {}).get("user") or {}
-    return cri.ContainerUser(
+    result = cri.ContainerUser(
         linux=cri.LinuxContainerUser(
             uid=user.get("uid") or 0,
             gid=user.get("gid") or 0,
             supplemental_groups=user.get("additionalGids") or (),
         )
     )
+    return _same_user(result.SerializeToString(deterministic=True))
 
 
 def _update(resources: Spec, group: str, values: dict[str, int | str]) -> None:

@@ -130,4 +130,4 @@ def _ticks(count: int | None) -> int | None:
 
 def _at(cgroup: Cgroup, controller: str) -> str:
     """Return the directory of a controller; for one that is not mounted, a path where nothing exists."""
-    return cgroup.directories.get(controller, "")
+    return cgroup.directory(controller)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 def cpu_time(cgroup: Cgroup) -> int | None:
     """Return the CPU time in ns, including all cgroups below; None if the cgroup is gone."""
-    stat = read_optional(f"{cgroup.directories[UNIFIED]}/cpu.stat", pairs)
+    stat = read_optional(f"{cgroup.directory(UNIFIED)}/cpu.stat", pairs)
     return None if stat is None else stat.get(b"usage_usec", 0) * 1000
 
 
 def usage(cgroup: Cgroup) -> Usage | None:
     """Return what the cgroup uses; None if it is gone."""
-    directory = cgroup.directories[UNIFIED]
+    directory = cgroup.directory(UNIFIED)
     monotonic_ns, at_ns = time.monotonic_ns(), time.time_ns()
     cpu_ns = cpu_time(cgroup)
     memory = _memory(directory)
@@ -72,7 +72,7 @@ def _swap(directory: str) -> Swap | None:
 
 def details(cgroup: Cgroup, huge_page_sizes: Iterable[str] = ()) -> Details:
     """Return the values that only metrics need."""
-    directory = cgroup.directories[UNIFIED]
+    directory = cgroup.directory(UNIFIED)
     cpu = read_optional(f"{directory}/cpu.stat", pairs) or {}
     memory = read_optional(f"{directory}/memory.stat", pairs) or {}
     events = read_optional(f"{directory}/memory.events", pairs) or {}
@@ -101,7 +101,7 @@ def details(cgroup: Cgroup, huge_page_sizes: Iterable[str] = ()) -> Details:
 
 def process_directory(cgroup: Cgroup) -> str:
     """Return the directory whose cgroup.procs lists the processes."""
-    return cgroup.directories[UNIFIED]
+    return cgroup.directory(UNIFIED)
 
 
 def _kernel_memory(stat: dict[bytes, int]) -> int | None:

@@ -171,7 +171,7 @@ class OomKills:
     def _directory(self, parent: str) -> str:
         """Return the pod's directory; empty where it does not exist yet, and where nothing is counted."""
         cgroup = self._unified.in_parent(parent, "-") if self._unified is not None else None
-        return "" if cgroup is None else cgroup.parent().directories.get(UNIFIED, "")
+        return "" if cgroup is None else cgroup.parent().directory(UNIFIED)
 
 
 def _try_to_write(directory: Path, cgroup: int, count: int) -> None:
