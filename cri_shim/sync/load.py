@@ -41,7 +41,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
         name = f"unreadable_{record.id}"
         metadata = cri.PodSandboxMetadata(name=name, namespace="", uid=record.id)
         config = cri.PodSandboxConfig(metadata=metadata, labels=_cri_labels(record))
-        netns_path = _netns_of(record)
+        netns_path = netns_in_spec(record)
         return Sandbox(
             id=record.id,
             name=name,
@@ -135,11 +135,12 @@ def _created_at(record: Record) -> int:
     return made if made > 0 else time.time_ns()
 
 
-def _netns_of(record: Record) -> str:
+def netns_in_spec(record: Record) -> str:
     """Return the network namespace that the runtime spec names; empty for the node's own or an unreadable spec."""
     try:
         namespaces = read_spec(record)["linux"]["namespaces"]
-        return encodable(str(next(entry.get("path", "") for entry in namespaces if entry.get("type") == "network")))
+        path = encodable(str(next(entry.get("path", "") for entry in namespaces if entry.get("type") == "network")))
+        return "" if "\0" in path else path
     except (CriError, KeyError, StopIteration):
         return ""
 

@@ -12,6 +12,7 @@ from cri_shim.images.unpack import LEASE_LABELS
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.handlers import all_snapshotters
 from cri_shim.state.stored.metadata import KIND_LABEL, read_container, read_sandbox
+from cri_shim.sync.load import netns_in_spec
 from cri_shim.sync.owned_snapshots import IMAGE_MOUNT, OWN_ROOT
 from cri_shim.wipe.marks import OwnIds, ids_in_containerd, ids_on_disk
 from cri_shim.wipe.on_node import read_node
@@ -103,7 +104,7 @@ def _netns_of(record: Record) -> str:
     try:
         return read_sandbox(record).netns_path
     except ValueError:
-        return ""
+        return netns_in_spec(record)  # as the daemon finds it to take the pod off its network
 
 
 def _pod_name(record: Record) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from containerd_client import Containerd
+from cri_shim.state.stored.metadata import SANDBOX_EXTENSION
 from cri_shim.wipe import on_node
 from cri_shim.wipe.inventory import take_inventory
 from cri_shim.wipe.marks import OwnIds
@@ -103,3 +106,20 @@ async def test_what_containerd_refuses_to_remove_is_said(fake, kernel, tmp_path)
     assert after.names["pods"] == before.names["pods"]
     assert not after.names["tasks"]
     assert not after.names["networks"]
+
+
+async def test_the_network_namespace_of_an_unreadable_pod_is_listed(fake, kernel, tmp_path):
+    """Its record names it in the runtime spec too, as the daemon finds it for such a pod."""
+    config, paths = await node_of(fake, kernel, tmp_path)
+    (record,) = (one for one in fake.state["k8s.io"].containers.values() if SANDBOX_EXTENSION in one.extensions)
+    spec = json.loads(record.spec.value)
+    netns = tmp_path / "netns"
+    netns.touch()
+    next(each for each in spec["linux"]["namespaces"] if each["type"] == "network")["path"] = str(netns)
+    record.spec.value = json.dumps(spec).encode()
+    record.extensions[SANDBOX_EXTENSION].value = b"{"
+    with _no_files_of_the_node(tmp_path):
+        async with Containerd(fake.address, namespace="k8s.io") as client:
+            inventory = await take_inventory(config, paths, client, OwnIds(frozenset({record.id})), images=False)
+    assert inventory.names["pods"] == (f"{record.id} (unreadable)",)
+    assert str(netns) in inventory.names["namespaces"]
