@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
+import socket
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cri_shim.cli import make_parser
 from cri_shim.completion.parser_tree import read_parser
@@ -17,6 +19,9 @@ from cri_shim.setup.sample_network import sample_network
 from lab.packaging.config_page import config_page
 from lab.packaging.environment import PLACE, make_environment, python_dependency
 from lab.packaging.manual import CONFIG_PAGE, manual
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _UNIT: Final = "cri-shim.service"
@@ -42,11 +47,25 @@ def debian_version(version: str, release: dict[str, str]) -> str:
     return f"{version}-1+{system}{release.get('VERSION_ID', '')}"
 
 
+def maintainer(environ: Mapping[str, str]) -> str:
+    """Return who answers for the package: the one who builds it, as Debian's tools are given it (debchange(1)).
+
+    DEBEMAIL may have the name in it. Without the variables it is root of the machine, whose mail a node delivers.
+    """
+    mail = environ.get("DEBEMAIL") or environ.get("EMAIL") or f"root@{socket.getfqdn()}"
+    if "<" in mail:
+        return mail
+    return f"{environ.get('DEBFULLNAME') or environ.get('NAME') or 'Administrator'} <{mail}>"
+
+
 def lay_out(directory: Path, wheels: Path, version: str, date: datetime) -> None:
     """Write everything that the build reads; ``version`` is that of the package."""
     shutil.copytree(CHECKOUT / "deploy/debian", directory / "debian")
     shutil.copy(CHECKOUT / "deploy/systemd" / _UNIT, directory / "debian/cri-shim.service")
-    (directory / "debian/changelog").write_text(_changelog(version, date))
+    answerable = maintainer(os.environ)
+    control = directory / "debian/control"
+    control.write_text(control.read_text().replace("@MAINTAINER@", answerable))
+    (directory / "debian/changelog").write_text(_changelog(version, date, answerable))
     (directory / "debian/python.substvars").write_text(f"python:Depends={python_dependency()}\n")
     shutil.copy(CHECKOUT / "CHANGELOG.md", directory)
     _write_examples(directory / "examples")
@@ -63,12 +82,12 @@ def this_release() -> dict[str, str]:
     return platform.freedesktop_os_release()
 
 
-def _changelog(version: str, date: datetime) -> str:
+def _changelog(version: str, date: datetime, answerable: str) -> str:
     release = this_release().get("VERSION_CODENAME", "unstable")
     return (
         f"cri-shim ({version}) {release}; urgency=medium\n\n"
         "  * What changed is in /usr/share/doc/cri-shim/changelog.gz.\n\n"
-        f" -- Maintainers of cri-shim <maintainers@cri-shim.example>  {format_datetime(date.astimezone(UTC))}\n"
+        f" -- {answerable}  {format_datetime(date.astimezone(UTC))}\n"
     )
 
 

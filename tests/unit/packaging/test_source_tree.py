@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.packaging import environment
-from lab.packaging.source_tree import debian_version
+from lab.packaging.source_tree import debian_version, maintainer
 
 DEBIAN = Path(__file__).parents[3] / "deploy/debian"
 
@@ -28,6 +29,22 @@ DEBIAN = Path(__file__).parents[3] / "deploy/debian"
 def test_the_version_of_the_package(version, release, expected):
     """It names the Debian whose Python the package is for."""
     assert debian_version(version, release) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"DEBEMAIL": "a@b.org", "DEBFULLNAME": "A B", "EMAIL": "x@y"}, "A B <a@b.org>"),
+        ({"DEBEMAIL": "A B <a@b.org>", "DEBFULLNAME": "C"}, "A B <a@b.org>"),
+        ({"EMAIL": "a@b.org", "NAME": "A B"}, "A B <a@b.org>"),
+        ({}, "Administrator <root@node.lan>"),
+    ],
+)
+def test_the_one_who_builds_the_package_answers_for_it(monkeypatch, environ, expected):
+    """Under the name and the address that Debian's own tools take; no address is made up."""
+    monkeypatch.setattr(socket, "getfqdn", lambda: "node.lan")
+    assert maintainer(environ) == expected
+    assert "\nMaintainer: @MAINTAINER@\n" in (DEBIAN / "control").read_text()
 
 
 def test_versions_sort_as_they_should():
