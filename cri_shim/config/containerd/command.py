@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _translation(files: list[File], line: int) -> Translation:
     merged = merge(files, line)
-    spell_usually(merged, line)
+    spell_usually(merged.document, merged.origins, merged.version, line)
     return translate(merged)
 
 

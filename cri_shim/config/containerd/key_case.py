@@ -19,7 +19,6 @@ from cri_shim.config.containerd.whole_tables import WHOLE_TABLES
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from cri_shim.config.containerd.merge import Merged
     from cri_shim.config.containerd.rule import Own
     from cri_shim.config.lines import Path
 
@@ -43,28 +42,46 @@ def usual_spellings(document: dict[str, Any], known: Collection[str], line: int)
     return {each: key for each, key in spelled.items() if each and each != key}
 
 
-def spell_usually(merged: Merged, line: int) -> None:
-    """Give the keys of plugins' tables their usual spelling where containerd ``line``.x reads them as such."""
-    plugins = merged.document.get("plugins")
+def spell_usually(document: dict[str, Any], origins: dict[Path, Any], version: int, line: int) -> None:
+    """Give the keys of plugins' tables their usual spelling where containerd ``line``.x reads them as such.
+
+    ``document`` is of ``version``; ``origins`` says by path where a value came from, and goes with its key.
+    """
+    plugins = document.get("plugins")
     for name, table in plugins.items() if isinstance(plugins, dict) else ():
         if isinstance(table, dict):
-            _spell(merged, ("plugins", name), ("plugins", name), table, line)
+            _Speller(origins, line, moves=version < 3).spell(("plugins", name), ("plugins", name), table)
 
 
-def _spell(merged: Merged, path: Path, pattern: Own, table: dict[str, Any], line: int) -> None:
-    known = _CHILDREN.get(pattern, set())
-    if line > 1:
-        # containerd 2.x decodes a plugin's table after it has sorted it.
-        table_in_order = dict(sorted(table.items()))
-        known = {key for key in known if merged.version > 2 or _stays((*pattern, key))}
-    else:
-        table_in_order = table
-    for spelled, key in usual_spellings(table_in_order, known, line).items():
-        _rename(merged, path, table, spelled, key)
-    for key, value in table.items():
-        below = (*pattern, "*" if pattern[-1] == "runtimes" else str(key))
-        if isinstance(value, dict):
-            _spell(merged, (*path, key), _as_handler(below), value, line)
+class _Speller:
+    """Goes through one plugin's table; ``moves`` says whether containerd 2.x moves keys of it."""
+
+    def __init__(self, origins: dict[Path, Any], line: int, *, moves: bool) -> None:
+        self._origins = origins
+        self._line = line
+        self._moves = moves
+
+    def spell(self, path: Path, pattern: Own, table: dict[str, Any]) -> None:
+        known = _CHILDREN.get(pattern, set())
+        ordered = table
+        if self._line > 1:
+            ordered = dict(sorted(table.items()))  # as containerd 2.x decodes a plugin's table
+            known = {key for key in known if not self._moves or _stays((*pattern, key))}
+        for spelled, key in usual_spellings(ordered, known, self._line).items():
+            self._rename(path, table, spelled, key)
+        for key, value in table.items():
+            below = (*pattern, "*" if pattern[-1] == "runtimes" else str(key))
+            if isinstance(value, dict):
+                self.spell((*path, key), _as_handler(below), value)
+
+    def _rename(self, path: Path, table: dict[str, Any], spelled: str, key: str) -> None:
+        """Put the value of ``spelled`` under ``key``; where it came from stays known."""
+        for place in [each for each in self._origins if each[: len(path) + 1] == (*path, key)]:
+            del self._origins[place]
+        old = (*path, spelled)
+        for place in [each for each in self._origins if each[: len(old)] == old]:
+            self._origins[(*path, key, *place[len(old) :])] = self._origins.pop(place)
+        table[key] = table.pop(spelled)
 
 
 def _as_handler(pattern: Own) -> Own:
@@ -74,16 +91,6 @@ def _as_handler(pattern: Own) -> Own:
 def _stays(pattern: Own) -> bool:
     """Return whether 2.x moves the key with its whole table, so that its spelling does not matter then."""
     return pattern[:2] != CRI or (*RUNTIME, *pattern[2:]) in _PLACES
-
-
-def _rename(merged: Merged, path: Path, table: dict[str, Any], spelled: str, key: str) -> None:
-    """Put the value of ``spelled`` under ``key``; where it came from stays known."""
-    for place in [each for each in merged.origins if each[: len(path) + 1] == (*path, key)]:
-        del merged.origins[place]
-    old = (*path, spelled)
-    for place in [each for each in merged.origins if each[: len(old)] == old]:
-        merged.origins[(*path, key, *place[len(old) :])] = merged.origins.pop(place)
-    table[key] = table.pop(spelled)
 
 
 _PLACES: Final = {path[:n] for path in (*KEYS, *WHOLE_TABLES, *_HANDLERS) for n in range(1, len(path) + 1)}

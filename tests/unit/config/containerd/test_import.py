@@ -274,21 +274,6 @@ def test_a_disabled_cri_plugin_is_as_it_should_be(run):
 VERIFIER = "io.containerd.image-verifier.v1.bindir"
 
 
-@pytest.mark.parametrize("name", ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "cri"])
-def test_a_required_cri_plugin_is_in_the_way(run, name):
-    """containerd does not start with a plugin that is required and off."""
-    _, _, err = run(f'version = 2\nrequired_plugins = ["{name}"]\n', "-q")
-    assert f"containerd does not start without {name} then: take it out of the list" in err
-    assert "config.toml:2: required_plugins" in err
-
-
-def test_other_required_plugins_are_containerds_own(run):
-    """They stay required."""
-    text = 'version = 2\nrequired_plugins = ["io.containerd.snapshotter.v1.overlayfs"]\n'
-    assert "required_plugins" not in run(text, "-q")[2]
-    assert "required_plugins" in run(text)[2].partition("unchanged in containerd")[2]
-
-
 def test_image_verifiers_are_as_strict_as_they_were(run):
     """Any number of programs, also without an end, and any time, is taken over."""
     config, _, err = run(f"version = 3\n[plugins.'{VERIFIER}']\nmax_verifiers = 5000\nper_verifier_timeout = '500ms'\n")
@@ -367,26 +352,6 @@ def test_control_characters_stay_out_of_comments_and_messages(run):
     )
     assert "\x1b" not in out + err
     assert all(line.startswith(("#", "[", "runtime_type")) or not line for line in out.splitlines())
-
-
-def test_a_newer_version_is_refused(tmp_path, capsys):
-    """Its keys may have other places; a set-up, which moves no keys, takes it."""
-    file = tmp_path / "config.toml"
-    file.write_text("version = 5\n")
-    assert cli.main(["config", "import", str(file)]) == 1
-    said = f"{file}:1: version: is not a version that cri-shim knows, which are 1 to 4"
-    assert said in capsys.readouterr().err
-
-
-def test_the_files_of_another_root(tmp_path, capsys):
-    """Of an image that is being built, for instance; nothing of this machine is read."""
-    (tmp_path / "etc/containerd/conf.d").mkdir(parents=True)
-    (tmp_path / "etc/containerd/config.toml").write_text("version = 2\nimports = ['/etc/containerd/conf.d/*.toml']\n")
-    (tmp_path / "etc/containerd/conf.d/b.toml").write_text("[grpc]\naddress = '/x'\n")
-    assert cli.main(["config", "import", "--root", str(tmp_path)]) == 0
-    out, _ = capsys.readouterr()
-    assert parse(out).containerd.address == "/x"
-    assert "#   /etc/containerd/conf.d/b.toml\n" in out
 
 
 @pytest.mark.parametrize(("text", "version"), [(KUBEADM, 2), (OLD_CLOUD, 1), (VERSION_3, 3), ("imports = []", 1)])
