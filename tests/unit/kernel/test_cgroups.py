@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cri_shim.kernel.cgroups import UNIFIED, Hierarchies, below, memberships, mounts, slice_path, up_to
+from cri_shim.kernel.cgroups import UNIFIED, Cgroup, Hierarchies, below, memberships, mounts, slice_path, up_to
 
 ID = "4f1c2a9b7d3e5f60718293a4b5c6d7e8f9012345678901234567890123456789"
 V1_MOUNTS = """\
@@ -63,10 +63,16 @@ def _proc(tmp_path, mountinfo, cgroup):
     return str(tmp_path)
 
 
+def known(cgroup: Cgroup | None) -> Cgroup:
+    """The cgroup, which must be there."""
+    assert cgroup is not None
+    return cgroup
+
+
 def test_a_container_of_version_1(tmp_path):
     """Every controller that is mounted gets its directory, and the pod's cgroup is the one around it."""
     lines = f"8:pids:/kubepods/pod1/{ID}\n4:memory:/kubepods/pod1/{ID}\n1:cpu,cpuacct:/kubepods/pod1/{ID}\n0::/\n"
-    paths = Hierarchies.read(unified=False, proc=_proc(tmp_path, V1_MOUNTS, lines)).find(77, ID)
+    paths = known(Hierarchies.read(unified=False, proc=_proc(tmp_path, V1_MOUNTS, lines)).find(77, ID))
     assert (paths.path, paths.directories) == (
         f"/kubepods/pod1/{ID}",
         {
@@ -84,14 +90,14 @@ def test_all_cgroups_share_the_beginnings_of_their_directories(tmp_path):
     """Of a thousand containers, each has only its own path. A hierarchy of another root has its paths as a whole."""
     lines = f"8:pids:/kubepods/pod1/{ID}\n4:memory:/kubepods/pod1/{ID}\n0::/\n"
     hierarchies = Hierarchies.read(unified=False, proc=_proc(tmp_path, V1_MOUNTS, lines))
-    one = hierarchies.find(77, ID)
+    one = known(hierarchies.find(77, ID))
     (tmp_path / "77/cgroup").write_text(lines.replace("pod1", "pod2"))
-    other = hierarchies.find(77, ID)
+    other = known(hierarchies.find(77, ID))
     assert one.beginnings is other.beginnings
     assert one.directory("pids") == f"/sys/fs/cgroup/pids/kubepods/pod1/{ID}"
     assert one.directory("hugetlb") == ""
     (tmp_path / "77/cgroup").write_text(f"8:pids:/a/{ID}\n4:memory:/b/{ID}\n0::/\n")
-    mixed = hierarchies.find(77, ID)
+    mixed = known(hierarchies.find(77, ID))
     assert dict(mixed.directories) == {
         "pids": f"/sys/fs/cgroup/pids/a/{ID}",
         "memory": f"/sys/fs/cgroup/memory/b/{ID}",
@@ -101,7 +107,8 @@ def test_all_cgroups_share_the_beginnings_of_their_directories(tmp_path):
 def test_a_container_of_the_systemd_driver(tmp_path):
     """A process that an init system moved further down is still in its container's scope."""
     scope = f"/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope"
-    paths = Hierarchies.read(unified=True, proc=_proc(tmp_path, V2_MOUNTS, f"0::{scope}/init.scope\n")).find(77, ID)
+    hierarchies = Hierarchies.read(unified=True, proc=_proc(tmp_path, V2_MOUNTS, f"0::{scope}/init.scope\n"))
+    paths = known(hierarchies.find(77, ID))
     assert (paths.path, paths.directories) == (scope, {UNIFIED: f"/sys/fs/cgroup{scope}"})
     assert paths.parent().path == "/kubepods.slice/kubepods-pod1.slice"
 

@@ -16,7 +16,8 @@ def said(tmp_path, capsys):
         file = tmp_path / "config.toml"
         file.write_text(text)
         assert cli.main(["config", "import", str(file), *flags]) == 0
-        return capsys.readouterr().err.replace(str(tmp_path), "DIR")
+        err: str = capsys.readouterr().err
+        return err.replace(str(tmp_path), "DIR")
 
     return command
 
