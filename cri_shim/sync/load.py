@@ -17,7 +17,7 @@ from cri_shim.disk.status_file import read_status
 from cri_shim.errors import CriError
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.oci.annotations import SANDBOX_ID
-from cri_shim.oci.resources import container_user
+from cri_shim.oci.resources import container_user, shared_resources
 from cri_shim.state.containers import COMPLETED, ERROR, Container, Status
 from cri_shim.state.sandboxes import Sandbox
 from cri_shim.state.stored.metadata import read_container, read_pinned, read_sandbox
@@ -126,6 +126,8 @@ def known_status(status: Status, created_at: int) -> Status:
         status = replace(status, created_at=created_at)
     if status.finished_at and not status.reason:
         status = replace(status, reason=COMPLETED if status.exit_code == 0 else ERROR)
+    if status.resources is not None:
+        status = replace(status, resources=shared_resources(status.resources))
     return status
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.oci.resources import shared_resources
 from cri_shim.state.containers import Status
 from cri_shim.state.stored.go_json import from_go_json, to_go_json
 from untrusted import LONGEST_NAME, escaped, parse_object, shorten, without_middle
@@ -49,7 +48,5 @@ def decode_status(content: bytes) -> Status:
         exit_code=document.integer("ExitCode", least=_INT32.start, most=_INT32.stop - 1),
         reason=shorten(document.text("Reason"), LONGEST_NAME),
         message=without_middle(document.text("Message"), _LONGEST_MESSAGE),
-        resources=None
-        if resources is None
-        else shared_resources(from_go_json(resources.plain(), cri.ContainerResources())),
+        resources=None if resources is None else from_go_json(resources.plain(), cri.ContainerResources()),
     )
