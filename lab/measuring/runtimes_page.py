@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.bench.report.rows import rows_of, rows_of_step
 from cri_shim.bench.report.tables import as_text
-from cri_shim.bench.report.views import other_sides, views
+from cri_shim.bench.report.views import other_sides, shown_views
 from cri_shim.bench.results.result_file import load
 from cri_shim.bench.verdicts.verdict import FASTER, REFUSED, SLOWER
 
@@ -68,9 +68,9 @@ COLUMNS = (
 def table(run: Run, name: str) -> str:
     """Return, in Markdown, the table of a run without the columns that it does not have, and what belongs below it."""
     lines: list[str] = []
-    for view in views(run):
+    for view in shown_views(run):
         if view.apart:
-            lines += ["", *_apart(view)]
+            lines += [*([""] if lines else []), *_apart(view)]
         lines += _lines(view.run)
     return "\n".join([*lines, "", *_slower(rows_of(run)), *_source(run, name)])
 

@@ -15,7 +15,7 @@ from cri_shim.bench.report.price_section import sentences
 from cri_shim.bench.report.price_tables import side_by_side
 from cri_shim.bench.report.prose import TAKES_NO_PART
 from cri_shim.bench.report.rows import rows_of
-from cri_shim.bench.report.views import other_sides, views
+from cri_shim.bench.report.views import other_sides, shown_views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def markdown_files(run: Run, other: Run | None, page: str, folder: str) -> dict[
 def short(run: Run) -> str:
     """Return the summary at the end of a run as plain text: the rows that matter most, then the price of each RPC."""
     lines = []
-    for view in views(run):
+    for view in shown_views(run):
         if view.apart:
             lines += ["", f"apart, because they do other work than {run.sides[0].name}:"]
             lines += [f"  {side}: {what}" for side, what in other_sides(view.run).items()]

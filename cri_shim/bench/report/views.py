@@ -35,6 +35,11 @@ def views(run: Run) -> list[View]:
     return [same, apart]
 
 
+def shown_views(run: Run) -> list[View]:
+    """Return the same without a first group that would be the first side alone, as the second one has it, too."""
+    return [view for view in views(run) if view.apart or len(view.run.sides) > 1 or len(run.sides) == 1]
+
+
 def other_sides(run: Run) -> dict[str, str]:
     """Return by side, for each that does other work, what that is, in words."""
     return {side: other_work.in_words(differing, side) for side, differing in other_work.of_run(run).items()}

@@ -115,6 +115,7 @@ def test_where_all_do_other_work_the_first_one_is_not_ranked_alone():
     (table,) = main_tables(shown)
     assert "bridge / plugin" in table.head
     assert "There is one side only" not in to_markdown(document.document(shown), "pictures")
+    assert files.short(shown).startswith("\napart, because they do other work than plugin:\n")
 
 
 def test_a_side_apart_that_takes_no_part_in_a_step_is_not_shown_in_it():
