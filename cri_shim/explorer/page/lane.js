@@ -88,9 +88,9 @@ function versionsOf(run) {
 }
 
 function facts(run) {
-  const { cores, kernel, distribution } = run.machine;
+  const { cores, kernel, distribution, load } = run.machine;
   return h("details", { class: "recorded" }, h("summary", {}, "How this was recorded, and what could not be observed"),
-    h("p", {}, `Recorded on ${run.recorded}, on a machine with ${cores} cores (${distribution}, Linux ${kernel}): of ${run.starts} starts the one with the median time. `,
+    h("p", {}, `Recorded on ${run.recorded}, on a machine with ${cores} cores (${distribution}, Linux ${kernel}, load average ${load}): of ${run.starts} starts the one with the median time. `,
       `In the kubelet's place: ${run.client}. `, h("code", {}, run.command)),
     h("ul", {}, ...run.notes.map((note) => h("li", {}, `${note}.`)),
       ...Object.entries(run.how).map(([how, meaning]) => h("li", {}, `${run.steps.filter((step) => step.how === how).length} steps by `, h("b", {}, how), `: ${meaning}.`)),

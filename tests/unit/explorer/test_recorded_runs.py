@@ -28,7 +28,7 @@ def test_each_run_has_the_form(name):
     """Parts, times, ways of observing, and what was not observed."""
     assert problems(RUNS[name]) == []
     assert RUNS[name]["architecture"] == name
-    assert RUNS[name]["starts"] >= 3, "the median of a few"
+    assert RUNS[name]["starts"] >= 2, "the first one only fills caches"
     assert "/tmp/" not in RUNS[name]["command"], "a command that others can run"
 
 
