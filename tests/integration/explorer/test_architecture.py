@@ -209,7 +209,8 @@ async def test_the_daemon_goes_away_and_comes_back(explorer: Explorer, tab: Page
     assert await tab.locator(".live-picture .sourced").count() == 0
     assert "away" in await tab.inner_text(".costs")
     assert await tab.locator(".picture").count() == 5
-    await tab.click("#replay")
+    async with tab.expect_event("requestfailed", lambda request: "/api/requests" in request.url):
+        await tab.click("#replay")
     assert "away" in await tab.inner_text(".now")
     await tab.unroute("**/api/**")
     await tab.evaluate("import('/page/architecture.js').then(({ showArchitecture }) => showArchitecture(0))")
