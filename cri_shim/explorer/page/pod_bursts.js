@@ -23,7 +23,7 @@ function link(one, address, shown) {
   const inView = one.from >= shown.from && one.to <= shown.to;
   const often = one.count > 1 ? `, ${one.count} times, every ${span((one.to - one.from) / (one.count - 1))}` : "";
   return h("a", { href: address({ from: one.from.toFixed(3), to: (one.to + after).toFixed(3), open: "" }), class: inView ? "in-view" : "" },
-    h("b", {}, one.from < 1 ? "0" : `+${span(one.from)}`), " ", countsOf(one.requests), often,
+    h("b", {}, one.from < 1 ? "0" : `+${span(one.from)}`), " ", one.count > 1 ? [...new Set(one.requests.map(({ method }) => method))].join(", ") : countsOf(one.requests), often,
     one.count === 1 ? h("small", {}, ` ${span(one.to - one.from)}`) : null,
     one.requests.some((request) => !request.running && request.code !== "OK") ? h("span", { class: "bad" }, " failed") : null);
 }

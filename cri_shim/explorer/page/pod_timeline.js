@@ -21,14 +21,15 @@ export function timeline({ lanes, axis, records, opened, origin, zoom }) {
 function head(axis, origin) {
   const track = h("div", { class: "lane-track scale" });
   const step = stepOf(axis);
+  const labelWidth = matchMedia("(max-width: 60rem)").matches ? 2 * LABEL_WIDTH : LABEL_WIDTH;
   let free = -1;
   const label = (left, kind, text, title) => {
     if (left < free || left > 99) return;
-    const atEnd = left > 100 - LABEL_WIDTH;
+    const atEnd = left > 100 - labelWidth;
     const element = h("span", { class: atEnd ? `${kind} last` : kind, title }, text);
     element.style.left = `${left}%`;
     track.append(element);
-    free = left + LABEL_WIDTH;
+    free = left + labelWidth;
   };
   for (const { from, left, width, cut, to } of axis.segments) {
     if (cut) {
