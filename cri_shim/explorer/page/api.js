@@ -1,5 +1,7 @@
 // The client of the daemon's listener: JSON answers, and the live events of the ledger.
 
+let source = null; // of the live events
+const LOOK_AGAIN = 2000; // milliseconds
 const AGAIN = [100, 300, 900]; // milliseconds before each further attempt
 
 /** Return a JSON answer; reject with the listener's error message. */
@@ -24,7 +26,19 @@ async function answered(address) {
     if (response) return response;
     await new Promise((later) => setTimeout(later, pause));
   }
-  return fetch(address);
+  return fetch(address).catch((error) => {
+    lookAgain();
+    throw error;
+  });
+}
+
+// If an answer is missing while the live events go on, the daemon is there: the views ask once more, as after a connect.
+let looking = 0;
+function lookAgain() {
+  looking ||= setTimeout(() => {
+    looking = 0;
+    if (source?.readyState === EventSource.OPEN) dispatch("open", null);
+  }, LOOK_AGAIN);
 }
 
 let offered = null;
@@ -53,7 +67,7 @@ function dispatch(name, data) {
 
 /** Follow the live events; the browser reconnects when the daemon is back. */
 export function follow() {
-  const source = new EventSource("/api/live");
+  source = new EventSource("/api/live");
   source.onopen = () => {
     offered = null; // it may be another release than before
     dispatch("open", null);
