@@ -121,7 +121,7 @@ async def page_axis(
     explorer: Explorer, page: Page, moments: list[int], busy: list[list[int]], *, to_scale: bool = False
 ) -> dict[str, Any]:
     """The axis that the page makes."""
-    await page.goto(f"{explorer.url}/#/pods")
+    await open_page(explorer, page, "pods", "#pods td, #pods [data-state]")
     axis: dict[str, Any] = await page.evaluate(
         """([moments, busy, toScale]) => import("/page/pod_axis.js").then(({ axisOf }) => {
         const { segments, drawn } = axisOf(moments[0], moments.at(-1), moments, busy, { toScale });
@@ -247,7 +247,7 @@ async def test_page_and_daemon_search_by_one_rule(explorer: Explorer, page: Page
     pod, app = await a_life(explorer, "one-rule")
     await explorer.lab.client.ListPodSandbox()
     await pod.remove()
-    await page.goto(f"{explorer.url}/#/methods")
+    await open_page(explorer, page, "methods", ".totals td")
     everything = (await explorer.get("/api/requests?limit=2000"))["requests"]
     for search in (
         "one-rule",
