@@ -1,7 +1,7 @@
 // The client of the daemon's listener: JSON answers, and the live events of the ledger.
 
 let source = null; // of the live events
-const LOOK_AGAIN = 2000; // milliseconds
+const REPEAT_AFTER = 2000; // milliseconds
 const AGAIN = [100, 300, 900]; // milliseconds before each further attempt
 
 /** Return a JSON answer; reject with the listener's error message. */
@@ -27,18 +27,18 @@ async function answered(address) {
     await new Promise((later) => setTimeout(later, pause));
   }
   return fetch(address).catch((error) => {
-    lookAgain();
+    repeatSoon();
     throw error;
   });
 }
 
 // If an answer is missing while the live events go on, the daemon is there: the views ask once more, as after a connect.
-let looking = 0;
-function lookAgain() {
-  looking ||= setTimeout(() => {
-    looking = 0;
+let repeating = 0;
+function repeatSoon() {
+  repeating ||= setTimeout(() => {
+    repeating = 0;
     if (source?.readyState === EventSource.OPEN) dispatch("open", null);
-  }, LOOK_AGAIN);
+  }, REPEAT_AFTER);
 }
 
 let offered = null;
