@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from functools import cache
 from pathlib import Path
@@ -50,13 +51,17 @@ async def layout(page: Page, *, fingers: bool) -> list[str]:
 
 async def drawn(page: Page, seconds: float = 30) -> None:
     """Wait until the view has something in it, and what it has does not change any more."""
+    from playwright.async_api import Error
+
     shape = "[...document.querySelectorAll('main > section:not([hidden])')].map((one) => one.innerText.length).join()"
     deadline = time.monotonic() + seconds
-    before = ""
-    while (now := await page.evaluate(shape)) != before or now in {"", "0"}:
-        assert time.monotonic() < deadline, "the view stays empty, or changes all the time"
+    before = now = ""
+    while now != before or now in {"", "0"}:
+        assert time.monotonic() < deadline, f"{page.url} stays empty, or changes all the time: {before}, {now}"
         before = now
         await asyncio.sleep(0.12)
+        with contextlib.suppress(Error):  # the page may be loading itself again: see loading.js
+            now = await page.evaluate(shape)
 
 
 async def inspect(page: Page, what: str, sizes: Sequence[tuple[int, int]] = SIZES) -> list[str]:

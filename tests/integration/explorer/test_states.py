@@ -1,0 +1,170 @@
+"""What the page says when there is nothing, nothing any more, or nobody to ask: what is so, and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import aiohttp
+import grpc
+import pytest_asyncio
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.explorer.live import MOST_WATCHERS
+from lab.cri_client import OPTIONS
+from tests.integration.explorer.appearance import drawn, inspect, open_view
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import Page, Route
+
+    from tests.integration.explorer.conftest import Complaints, Explorer
+
+GONE = ("#/request/123456789", "#/request/no-number", "#/request/99999999999999999999", "#/pod/0123456789ab")
+VIEWS = ("requests", "pods", "methods", "architecture")
+NOBODY_ANSWERS = "Failed to load resource: net::ERR_"
+"""What Chromium itself writes into the console when a daemon is away; no page can prevent it."""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def restarted(explorer: Explorer) -> AsyncIterator[Explorer]:
+    """The daemon, restarted without a request; after the test it remembers pods again."""
+    bridge = explorer.lab.bridge
+    await asyncio.to_thread(bridge.stop)
+    await asyncio.to_thread(bridge.daemon.start, explorer.is_listening)
+    yield explorer
+    for _ in range(3):
+        await (await explorer.run_pod()).remove()
+
+
+async def test_fresh_start(restarted: Explorer, page: Page):
+    """No request has come in: each view says so and names a command, and the first request appears without a reload."""
+    wrong = []
+    for view in VIEWS:
+        await open_view(page, restarted.url, f"#/{view}")
+        wrong += await inspect(page, f"{view}, fresh")
+        if view != "architecture":  # its pictures are there from the start
+            note = page.locator(f"#{view} .situation[data-state=fresh]")
+            assert "crictl" in await note.inner_text(), view
+    assert not wrong, "\n".join(wrong)
+    await open_view(page, restarted.url, "#/requests")
+    pod = await restarted.run_pod(name="the-first")
+    await page.locator("#rows a", has_text="the-first").wait_for()
+    assert await page.locator(".situation").count() == 0
+    await pod.remove()
+
+
+async def test_only_reads_so_far(restarted: Explorer, page: Page):
+    """Requests are remembered, and hidden because they only read: that is not the same as none."""
+    while not await asyncio.to_thread(restarted.lab.bridge.answers):  # which it asks by ListPodSandbox
+        await asyncio.sleep(0.05)
+    await open_view(page, restarted.url, "#/requests")
+    note = page.locator("#requests .situation[data-state=filtered]")
+    await note.get_by_role("link").click()
+    await page.locator("#rows .method", has_text="ListPodSandbox").first.wait_for()
+
+
+async def test_the_daemon_goes_and_comes_back(explorer: Explorer, page: Page, complaints: Complaints):
+    """Killed while the page is open: what was drawn stays, each other view says so, and all go on when it is back."""
+    bridge = explorer.lab.bridge
+    await open_view(page, explorer.url, "#/requests")
+    await page.locator("#live[data-state=open]").wait_for()
+    before = await page.locator("#rows li").count()
+    await asyncio.to_thread(bridge.kill9)
+    notice = page.locator("#notice")
+    await notice.get_by_text("does not answer").wait_for()
+    assert "systemctl status" in await notice.inner_text()
+    assert await page.inner_text("#live") == "the daemon is away"
+    assert await page.locator("#rows li").count() == before
+    wrong = await inspect(page, "requests, away")
+    for view in ("request/1", "methods", "pods", "architecture"):
+        await page.evaluate(f"location.hash = '#/{view}'")
+        await page.locator("main > section:not([hidden]) .situation[data-state=away]").wait_for()
+        wrong += await inspect(page, f"{view}, away")
+    assert not wrong, "\n".join(wrong)
+    await asyncio.to_thread(bridge.start)
+    await page.locator("#live[data-state=open]").wait_for()
+    await page.locator("main > section:not([hidden]) .situation").wait_for(state="detached")
+    assert not await notice.is_visible()
+    complaints.forgive(NOBODY_ANSWERS)
+    for _ in range(3):
+        await (await explorer.run_pod()).remove()
+
+
+async def test_what_is_not_remembered(explorer: Explorer, page: Page):
+    """A request or pod that the daemon no longer has, or that never was: no error in the console, and a way on."""
+    wrong = []
+    for address in GONE:
+        await open_view(page, explorer.url, address)
+        note = page.locator("main .situation[data-state=gone]")
+        await note.wait_for()
+        assert await note.get_by_role("link").count() > 0, address
+        wrong += await inspect(page, address)
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_a_request_that_was_refused(explorer: Explorer, page: Page):
+    """The request shows its code and what the daemon said, all of it."""
+    with contextlib.suppress(grpc.RpcError):
+        await explorer.lab.client.StartContainer(container_id="unknown-" + "u" * 500)
+    newest = await explorer.newest("StartContainer")
+    assert newest["code"] == "NOT_FOUND"
+    await open_view(page, explorer.url, f"#/request/{newest['id']}")
+    assert newest["error"] in (await page.inner_text("#request")).replace("\n", " ")
+    assert not await inspect(page, "a refused request")
+
+
+async def test_a_request_that_runs(explorer: Explorer, page: Page):
+    """A stream goes on for as long as its client likes; its request says so and has no bill yet."""
+    async with grpc.aio.insecure_channel(explorer.lab.endpoint, options=OPTIONS) as to:
+        stream = to.unary_stream(
+            "/runtime.v1.RuntimeService/GetContainerEvents",
+            request_serializer=cri.GetEventsRequest.SerializeToString,
+            response_deserializer=cri.ContainerEventResponse.FromString,
+        )(cri.GetEventsRequest())
+        await stream.initial_metadata()
+        (running, *_) = (await explorer.get("/api/requests?method=GetContainerEvents"))["requests"]
+        await open_view(page, explorer.url, f"#/request/{running['id']}")
+        wrong = await inspect(page, "a running request")
+        await open_view(page, explorer.url, "#/requests?method=GetContainerEvents")
+        wrong += await inspect(page, "a list with a running request")
+        stream.cancel()
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_too_many_pages_follow(explorer: Explorer, page: Page, complaints: Complaints):
+    """The daemon is there and refuses live events: the page says just that, and not that the daemon is away."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        watching = [await session.get(f"{explorer.url}/api/live") for _ in range(MOST_WATCHERS)]
+        await page.goto(f"{explorer.url}/#/methods")
+        await page.locator("#notice").get_by_text("sends this page no live events").wait_for()
+        assert await page.inner_text("#live") == "not live"
+        await drawn(page)
+        wrong = await inspect(page, "too many pages")
+        for one in watching:
+            one.close()
+    assert not wrong, "\n".join(wrong)
+    await page.locator("#live[data-state=open]").wait_for()
+    assert not await page.locator("#notice").is_visible()
+    complaints.forgive("status of 503")
+
+
+async def test_a_daemon_that_is_not_ready(explorer: Explorer, page: Page):
+    """It answers, and requests would fail: the notice has the daemon's own words for why, and goes when it is ready."""
+    why = "containerd at /run/containerd/containerd.sock does not answer"
+
+    async def not_ready(route: Route) -> None:
+        node = await explorer.get("/api/node")
+        await route.fulfill(json=node | {"ready": False, "why_not": why})
+
+    await page.route("**/api/node", not_ready)
+    await open_view(page, explorer.url, "#/requests")
+    notice = page.locator("#notice")
+    await notice.get_by_text(why).wait_for()
+    assert await page.inner_text("#live") == "live"
+    assert not await inspect(page, "not ready")
+    await page.unroute("**/api/node")
+    await page.evaluate("import('/page/node.js').then(({ describeNode }) => describeNode())")  # as every ten seconds
+    await notice.wait_for(state="hidden")
