@@ -60,7 +60,7 @@ async def drawn(page: Page, seconds: float = 30) -> None:
         assert time.monotonic() < deadline, f"{page.url} stays empty, or changes all the time: {before}, {now}"
         before = now
         await asyncio.sleep(0.12)
-        with contextlib.suppress(Error):  # the page may be loading itself again: see loading.js
+        with contextlib.suppress(Error):  # the page may be loading itself again: see reload.js
             now = await page.evaluate(shape)
 
 
