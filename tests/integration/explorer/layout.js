@@ -26,11 +26,15 @@
         if (overflowX === "visible" && overflowY === "visible") continue;
         if (around instanceof SVGElement || clip !== "auto") continue;
         const edge = around.getBoundingClientRect();
+        if (line.top >= edge.bottom - 1 && !["auto", "scroll"].includes(overflowY)) { // nothing of it is seen, on purpose
+          bottom = top;
+          break;
+        }
         if (line.right > edge.right + 1 || line.left < edge.left - 1) wrong.push(`cut at the side by ${named(around).slice(0, 60)}: ${named(element)}`);
         if (["auto", "scroll"].includes(overflowY)) [top, bottom] = [Math.max(top, edge.top), Math.min(bottom, edge.bottom)];
         else if (overflowY !== "visible" && line.bottom > edge.bottom + 3) wrong.push(`cut below: ${named(element)}`);
       }
-      if (line.right > view.right + 1) wrong.push(`sticks out at the right: ${named(element)}`);
+      if (bottom > top && line.right > view.right + 1) wrong.push(`sticks out at the right: ${named(element)}`);
       if (bottom - top > 2) places.push({ element, left: line.left, right: line.right, top, bottom });
     }
   }

@@ -40,7 +40,7 @@ async def test_every_view_in_three_sizes_light_and_dark(explorer: Explorer, page
 async def test_long_names(explorer: Explorer, page: Page):
     """The longest names that there can be wrap; nothing is cut, and nothing sticks out."""
     assert len(LONG) == 253
-    pod = await explorer.run_pod(name=LONG, namespace="n" * 63)
+    pod = await explorer.run_pod(name=LONG, namespace="n" * 63, hostname="short")
     await pod.start("c" * 63)
     await page.goto(explorer.url)
     await page.locator("#rows a", has_text=LONG).first.wait_for()
