@@ -49,19 +49,26 @@ async def layout(page: Page, *, fingers: bool) -> list[str]:
     return wrong
 
 
-async def drawn(page: Page, seconds: float = 30) -> None:
-    """Wait until the view has something in it, and what it has does not change any more."""
+async def drawn(page: Page, seconds: float = 60) -> None:
+    """Wait until the view has something in it, and what it has does not change any more.
+
+    While pods of others come and go on this machine, Chromium drops what it loads, and the page loads itself again only
+    so often (reload.js). A page that stays empty is therefore loaded once more here.
+    """
     from playwright.async_api import Error
 
     shape = "[...document.querySelectorAll('main > section:not([hidden])')].map((one) => one.innerText.length).join()"
-    deadline = time.monotonic() + seconds
+    begun = loaded = time.monotonic()
     before = now = ""
     while now != before or now in {"", "0"}:
-        assert time.monotonic() < deadline, f"{page.url} stays empty, or changes all the time: {before}, {now}"
+        assert time.monotonic() < begun + seconds, f"{page.url} is empty, or changes all the time: {before}, {now}"
         before = now
         await asyncio.sleep(0.12)
-        with contextlib.suppress(Error):  # the page may be loading itself again: see reload.js
+        with contextlib.suppress(Error):  # it may be loading itself
             now = await page.evaluate(shape)
+            if now == "" and time.monotonic() > loaded + 4:
+                loaded = time.monotonic()
+                await page.reload()
 
 
 async def inspect(page: Page, what: str, sizes: Sequence[tuple[int, int]] = SIZES) -> list[str]:
@@ -79,7 +86,10 @@ async def inspect(page: Page, what: str, sizes: Sequence[tuple[int, int]] = SIZE
 
 async def open_view(page: Page, url: str, address: str) -> None:
     """Show a view, which in a page that is open already takes no reload."""
-    await page.goto(f"{url}/{address}")
+    from playwright.async_api import Error
+
+    with contextlib.suppress(Error):  # a load that was dropped is repeated below
+        await page.goto(f"{url}/{address}")
     await drawn(page)
 
 
