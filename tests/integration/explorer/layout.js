@@ -21,6 +21,7 @@
     for (const line of range.getClientRects()) {
       if (line.width < 1 || line.right < 0) continue; // such as the link that skips the head, until it has the focus
       let { top, bottom } = line;
+      if (element.closest(".unseen")) continue; // for screen readers only
       for (let around = element; around && around !== document.body; around = around.parentElement) {
         const { overflowX, overflowY, clip } = getComputedStyle(around);
         if (overflowX === "visible" && overflowY === "visible") continue;
