@@ -19,7 +19,7 @@ function showRequest(id, query) {
   showRequests(id, query);
   if (id === opened) return; // only the filters of the list have changed
   opened = id;
-  if (id) openRequest(id);
+  if (id || Number.isNaN(id)) openRequest(id);
   else closeRequest();
 }
 
@@ -30,7 +30,7 @@ const VIEWS = {
   request: {
     section: "requests",
     title: ({ argument }) => `Request ${argument}`,
-    show: ({ argument, query }) => showRequest(Number(argument), query),
+    show: ({ argument, query }) => showRequest(/^\d{1,15}$/.test(argument) ? Number(argument) : NaN, query),
     move: moveInRequests,
     search: searchRequests,
     back: () => go(requestAddress("", { row: parsed().argument })),

@@ -8,7 +8,7 @@ import { nameOf } from "./names.js";
 import { podLinks } from "./request_pod.js";
 import { requestView } from "./request_view.js";
 import { setTitle } from "./router.js";
-import { failed } from "./states.js";
+import { failed, gone } from "./states.js";
 
 const place = document.getElementById("request");
 const PLAYED = ["RunPodSandbox", "CreateContainer", "StartContainer"];
@@ -21,6 +21,7 @@ export async function openRequest(id) {
   const first = shown !== id;
   shown = id;
   const number = (drawing += 1);
+  if (Number.isNaN(id)) return place.replaceChildren(back(), gone("A request with such a number", remembered()));
   if (first) place.replaceChildren(h("p", { class: "hint" }, `Request ${id} …`));
   try {
     const record = await getOne(`/api/requests/${id}`);
@@ -33,9 +34,13 @@ export async function openRequest(id) {
   } catch (error) {
     if (number !== drawing) return;
     unanswered = error.status === undefined;
-    place.replaceChildren(back(), h("h2", { tabindex: "-1" }, `Request ${id}`), failed(error, `Request ${id}`));
+    place.replaceChildren(back(), h("h2", { tabindex: "-1" }, `Request ${id}`), failed(error, `Request ${id}`, remembered()));
   }
   if (first && matchMedia("(max-width: 60rem)").matches) place.focus();
+}
+
+function remembered() {
+  return h("a", { href: "#/requests" }, "The requests that are remembered");
 }
 
 /** Show the meaning of the words instead of a request. */

@@ -139,6 +139,8 @@ async def test_the_page_of_the_release_before_with_this_daemon(explorer: Explore
 def missing(before: Any, now: Any, where: str = "") -> list[str]:
     """Return what an older client relies on and would not find: names, and the kinds of their values."""
     if isinstance(before, dict):
+        if now is None and where.endswith(".typical"):
+            return []  # there are not enough requests of the method yet
         if not isinstance(now, dict):
             return [f"{where} is no object"]
         return [

@@ -52,7 +52,7 @@ async def test_fresh_start(restarted: Explorer, page: Page):
     await open_view(page, restarted.url, "#/requests")
     pod = await restarted.run_pod(name="the-first")
     await page.locator("#rows a", has_text="the-first").wait_for()
-    assert await page.locator(".situation").count() == 0
+    assert await page.locator(".situation:visible").count() == 0
     await pod.remove()
 
 
