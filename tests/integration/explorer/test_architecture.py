@@ -188,6 +188,8 @@ async def test_lanes_show_what_was_recorded_and_not_this_daemon(explorer: Explor
         assert run["recorded"] in facts
         assert facts.count("Not observed") >= len(run["not_observed"])
         parts = await lane.locator(".chain li").evaluate_all("all => all.map((one) => one.dataset.part)")
+        arrows = "all => all.map((one) => getComputedStyle(one, '::after').content)"
+        assert set(await lane.locator(".chain li").evaluate_all(arrows)) == {"none"}
         assert set(parts) == {part for step in run["steps"] for part in (step["from"], step["to"])}
 
 
