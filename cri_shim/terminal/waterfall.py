@@ -100,9 +100,10 @@ def path_lines(record: dict[str, Any]) -> list[str]:
     path = [step for step in record["critical_path"] if step["kind"] != "work"]
     lines = []
     if path:
-        own = sum(step["duration_ms"] for step in record["critical_path"] if step["kind"] == "work")
+        between = ms(sum(step["duration_ms"] for step in record["critical_path"] if step["kind"] == "work"))
         pieces = ", ".join(f"{_step_name(record, step)} {ms(step['duration_ms'])}" for step in path)
-        lines.append(f"* the answer waited for these, one after the other: {pieces}; between them own work {ms(own)}")
+        chain = f"{pieces}; between them the daemon itself {between}"
+        lines.append(f"* the answer waited for these, one after the other: {chain}")
     if any(hop["code"] == UNFINISHED for hop in record["hops"]) and not record["running"]:
         lines.append(f"{UNFINISHED}: still in flight when the request was answered, which did not wait for it")
     return lines

@@ -28,7 +28,7 @@ export function piecesOf(record) {
 export function pathOf(record) {
   return (record.critical_path ?? []).map(({ kind, place, start_ms, duration_ms }) => {
     const piece = kind === "work" ? null : record[`${kind}s`]?.[place];
-    return { start_ms, duration_ms, kind: kind === "wait" && piece?.part === "queue" ? "queue" : kind, label: piece ? nameOf(kind, piece) : "own work" };
+    return { start_ms, duration_ms, kind: kind === "wait" && piece?.part === "queue" ? "queue" : kind, label: piece ? nameOf(kind, piece) : "the daemon" };
   });
 }
 

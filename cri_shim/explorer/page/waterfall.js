@@ -78,7 +78,7 @@ function pathRow(record, scale) {
   const bars = steps.map((step) => placed(h("i", { class: step.kind }), percent(step.start_ms, scale), percent(step.duration_ms, scale)));
   const cells = FIGURES.map(([head, kind]) => h("td", { class: kind, "data-head": head }, head === "took" ? exact(scale.wall) : head === "from" ? exact(0) : ""));
   return h("tbody", {}, h("tr", { class: "path" },
-    h("th", { scope: "row", class: "name" }, h("b", {}, "What the answer waited for"), h("small", { class: "purpose" }, `the pieces with ◆, and ${exact(own)} ms of own work between them`)),
+    h("th", { scope: "row", class: "name" }, h("b", {}, "What the answer waited for"), h("small", { class: "purpose" }, `the pieces with ◆, and ${exact(own)} ms of the daemon itself between them`)),
     h("td", { class: "when" }, trackOf(scale, [h("span", { class: "steps" }, ...bars)])), ...cells));
 }
 

@@ -152,7 +152,7 @@ def test_what_the_answer_waited_for_is_marked():
     assert any("bridge ADD" in name for name, mark, _ in rows if not mark)
     assert (
         "* the answer waited for these, one after the other: Containers/Create 20.0, lock 1.00, exit 4.00, "
-        "Tasks/Create 50.0; between them own work 25.0"
+        "Tasks/Create 50.0; between them the daemon itself 25.0"
     ) in lines
 
 
