@@ -172,3 +172,12 @@ def test_without_a_playground(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("lab.lesson.walk.ENVIRONMENT", tmp_path / "env")
     assert main(["5", "--yes"]) == 1
     assert 'make up ARGS="--side docker"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", [*pages(), BESIDE], ids=lambda path: path.name)
+def test_pages_read_no_file_of_the_folder_they_begin_in(path):
+    """A reader begins a page in the checkout: a file has been made on the page, or is addressed by ``$NODE``."""
+    commands = "\n".join(step.commands for step in read_page(path).steps)
+    made = set(re.findall(r"(?:> |--output |hops record )([\w.-]+)", commands))
+    read = set(re.findall(r"(?<=[ (])(?:\$name|[\w-]+)\.(?:json|recording)\b", commands))
+    assert read <= made
