@@ -235,7 +235,7 @@ lab: $(RUNTIME)/.installed  ## walk through the exercises of docs/lab in the pla
 
 # ARGS are the arguments of `cri-shim compare` without its endpoints; docs/measuring.md describes them.
 .PHONY: compare
-compare: venv  ## measure this daemon against the in-process plugin, and report (a quarter of an hour)
+compare: venv  ## measure this daemon against the in-process plugin, and report (20 minutes; with ARGS="--scenario life,exec" two)
 	$(RUN) -m lab.compare $(ARGS)
 
 # ARGS choose the sides and name programs that Debian does not have; docs/explorer.md describes them.

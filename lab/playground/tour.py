@@ -29,15 +29,17 @@ def tour(lab: Lab, page: str, sides: Mapping[str, Lab], engine: DockerEngine | N
         f"  containerd   pid {lab.containerd.daemon.pid}, socket {lab.containerd.address}",
         f"  registry     {lab.images.address}",
         "",
+        "What one pod start costs, in the browser:",
+        f'  {page}    # choose RunPodSandbox: "The hop cost …", and below it where the time went',
+        "",
         "One minute, in a shell on this machine:",
         f"  source {DEMO / 'env'}    # crictl, ctr and cri-shim speak to this node from here on",
         "  crictl pods",
         "  crictl logs $(container asker)    # one container asks the other on localhost",
         "  cri-shim explain StartContainer    # the last one, hop by hop, and what each hop is for",
-        "  cri-shim hops    # what all requests have cost, and the extra hop of it",
-        "  (the page above shows the same, live: click on a request)",
+        "  cri-shim hops    # what all requests cost, by method; price is the share of the extra hop",
         f"  kill -9 {lab.bridge.daemon.pid}; ctr tasks list    # no daemon, and the pod runs",
-        f"  {daemon} &",
+        f"  {daemon} &    # it is back, and knows the pod; what requests had cost is gone with the old one",
     ]
     for name, side in sides.items():
         lines += ["", f"Beside it, {BESIDE[name]}; the same image and the same chain of network plugins:"]
@@ -50,6 +52,9 @@ def tour(lab: Lab, page: str, sides: Mapping[str, Lab], engine: DockerEngine | N
             f"  ctr namespaces list    # {NAMESPACE} is Docker's, k8s.io has the pods",
         ]
     lines += [
+        "",
+        "This daemon against containerd's own plugin, on two more nodes, in the checkout; end what else runs:",
+        '  make compare ARGS="--scenario life,exec"    # two minutes, then open compare.html',
         "",
         "Ten exercises with this node: docs/lab/README.md; `make lab` walks through them.",
         "`make down` ends all of it.",
