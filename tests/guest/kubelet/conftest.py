@@ -38,7 +38,7 @@ async def run(lab: Lab) -> AsyncIterator[Callable[..., Awaitable[KubeletPod]]]:
         return pods[-1]
 
     yield run_pod
-    for pod in pods:
+    for pod in reversed(pods):  # a pod that was added again has the cgroup of the one before
         await pod.remove()
         shutil.rmtree(lab.logs / pod.pod.config.metadata.uid, ignore_errors=True)
         assert not pod.cgroup.directory.exists()
