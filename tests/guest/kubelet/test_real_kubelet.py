@@ -160,4 +160,7 @@ async def test_pods_leave_nothing(three):
     until(lambda: not any(directory.exists() for directory in directories), 120)
     async with connected() as client:
         assert not [each for each in (await client.ListContainers()).containers if each.state == cri.CONTAINER_RUNNING]
-        assert not [each for each in (await client.ListPodSandbox()).items if each.state == cri.SANDBOX_READY]
+        sandboxes = (await client.ListPodSandbox()).items
+        assert not [each for each in sandboxes if each.state == cri.SANDBOX_READY]
+        for each in sandboxes:  # which the kubelet would remove a minute later
+            await client.RemovePodSandbox(pod_sandbox_id=each.id)
