@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from lab.docker import NAMESPACE
@@ -19,7 +18,6 @@ BESIDE = {"plugin": "containerd with its own CRI plugin", "pinned": "pods withou
 
 def tour(lab: Lab, page: str, sides: Mapping[str, Lab], engine: DockerEngine | None) -> str:
     """Return the text for a terminal."""
-    daemon = shlex.join(lab.bridge.daemon.command)
     lines = [
         "",
         "The node is up.",
@@ -39,7 +37,7 @@ def tour(lab: Lab, page: str, sides: Mapping[str, Lab], engine: DockerEngine | N
         "  cri-shim explain StartContainer    # the last one, hop by hop, and what each hop is for",
         "  cri-shim hops    # what all requests cost, by method; price is the share of the extra hop",
         f"  kill -9 {lab.bridge.daemon.pid}; ctr tasks list    # no daemon, and the pod runs",
-        f"  {daemon} &    # it is back, and knows the pod; what requests had cost is gone with the old one",
+        "  start_daemon; crictl pods    # it is back and knows the pod, but the bills of the old one are gone",
     ]
     for name, side in sides.items():
         lines += ["", f"Beside it, {BESIDE[name]}; the same image and the same chain of network plugins:"]
