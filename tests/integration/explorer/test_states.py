@@ -101,7 +101,7 @@ async def test_what_is_not_remembered(explorer: Explorer, page: Page):
     wrong = []
     for address in GONE:
         await open_view(page, explorer.url, address)
-        note = page.locator("main .situation[data-state=gone]")
+        note = page.locator("main > section:not([hidden]) .situation[data-state=gone]")
         await note.wait_for()
         assert await note.get_by_role("link").count() > 0, address
         wrong += await inspect(page, address)
