@@ -70,8 +70,8 @@ function line(arrow, from, to) {
   const middle = (top + bottom) / 2;
   return s("g", { class: arrow.figure ? "arrow hop" : "arrow", "data-part": `${arrow.from}-${arrow.to}` },
     s("path", { d: `M${x} ${top}V${bottom - 7}` }), tip(x, bottom, "down"),
-    s("text", { x: x + 8, y: arrow.figure ? middle - 3 : middle + 4, class: "label" }, arrow.label),
-    arrow.figure ? s("g", { "data-figure": arrow.figure, "data-x": x + 8, "data-y": middle + 9 }) : null);
+    s("text", { x: x + 8, y: arrow.figure ? middle - 4 : middle + 4, class: "label" }, arrow.label),
+    arrow.figure ? s("g", { "data-figure": arrow.figure, "data-x": x + 8, "data-y": middle + 10 }) : null);
 }
 
 function tip(x, y, way) {
