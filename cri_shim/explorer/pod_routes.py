@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from cri_shim.explorer.pods_json import one_pod, pod_list
+from cri_shim.explorer.pods_json import AmbiguousPodError, one_pod, pod_list
 from cri_shim.explorer.query import absent, number
 
 if TYPE_CHECKING:
@@ -28,16 +28,17 @@ class PodRoutes:
 
     async def _pods(self, request: web.Request) -> web.Response:
         limit = min(number("limit", request.query.get("limit", "500")), _MOST_PODS)
-        pods = pod_list(self._sources.pods(), self._sources.ledger.every(), self._sources.reads)
+        pods = await pod_list(self._sources.pods(), self._sources.ledger.every(), self._sources.reads)
         return web.json_response({"pods": pods[:limit], "count": len(pods)})
 
     async def _pod(self, request: web.Request) -> web.Response:
         id_ = request.match_info["id"]
         if not id_.isascii() or len(id_) > _LONGEST_ID:
             raise web.HTTPBadRequest(text=f"the id of a pod has at most {_LONGEST_ID} ASCII characters\n")
-        pods = one_pod(id_, self._sources.pods(), self._sources.ledger.every(), self._sources.reads)
-        if not pods:
+        try:
+            pod = await one_pod(id_, self._sources.pods(), self._sources.ledger.every(), self._sources.reads)
+        except AmbiguousPodError as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from None
+        if pod is None:
             return absent(request, "this pod does not exist, and no request about it is remembered")
-        if len(pods) > 1:
-            raise web.HTTPBadRequest(text=f"this is the beginning of the ids of {len(pods)} pods; use more of it\n")
-        return web.json_response(pods[0])
+        return web.json_response(pod)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cri_shim.explorer.in_pieces import in_pieces
 from cri_shim.explorer.pod_history import by_pod
 from cri_shim.ledger.packed import unpacked
 from cri_shim.ledger.record_json import ms, summary
@@ -23,13 +24,13 @@ _START = "RunPodSandbox"
 _END = "RemovePodSandbox"
 
 
-def pod_list(
+async def pod_list(
     existing: Iterable[Mapping[str, Any]], requests: Iterable[AnyRequest], reads: Collection[str]
 ) -> list[dict[str, Any]]:
     """Return every pod, newest first: ``existing`` ones, and those that ``requests`` are about."""
     history = by_pod(requests)
-    present = [pod_json(pod, history.pop((str(pod["id"]), "", ""), ()), reads) for pod in existing]
-    remembered = [pod_json(_remembered(key, of), of, reads) for key, of in history.items()]
+    present = [pod_json(pod, history.pop((str(pod["id"]), "", ""), ()), reads) async for pod in in_pieces(existing)]
+    remembered = [pod_json(_remembered(key, of), of, reads) async for key, of in in_pieces(history.items())]
     return sorted([*present, *remembered], key=lambda pod: pod["created_at"] or pod["first_at"] or 0.0, reverse=True)
 
 
@@ -51,19 +52,29 @@ def pod_json(pod: Mapping[str, Any], requests: Sequence[AnyRequest], reads: Coll
     }
 
 
-def one_pod(
+class AmbiguousPodError(Exception):
+    """Several pods have an id that begins like this; the message says how many."""
+
+
+async def one_pod(
     key: str, existing: Iterable[Mapping[str, Any]], requests: Iterable[AnyRequest], reads: Collection[str]
-) -> list[dict[str, Any]]:
-    """Return the pods whose id begins with ``key``, or the one with just that id, each with its requests."""
+) -> dict[str, Any] | None:
+    """Return the pod whose id is ``key`` or begins with it, with its requests; None if there is none.
+
+    Raises AmbiguousPodError.
+    """
     present = {str(pod["id"]): pod for pod in existing}
     history = {pod_id: of for (pod_id, _, _), of in by_pod(requests).items() if pod_id}
     every = {*present, *history}
     matching = [key] if key in every else sorted(id_ for id_ in every if id_.startswith(key))
-    return [
-        pod_json(present.get(id_) or _remembered((id_, "", ""), history[id_]), history.get(id_, ()), reads)
-        | {"requests": [summary(unpacked(one)) for one in history.get(id_, ())]}
-        for id_ in matching
-    ]
+    if len(matching) > 1:
+        raise AmbiguousPodError(f"this is the beginning of the ids of {len(matching)} pods; use more of it")
+    if not matching:
+        return None
+    id_ = matching[0]
+    of = history.get(id_, [])
+    pod = pod_json(present.get(id_) or _remembered((id_, "", ""), of), of, reads)
+    return pod | {"requests": [summary(unpacked(one)) async for one in in_pieces(of)]}
 
 
 def _remembered(key: Key, requests: Sequence[AnyRequest]) -> dict[str, Any]:

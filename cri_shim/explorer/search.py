@@ -5,9 +5,9 @@ The page applies the same rule to requests that come in while it is open (``page
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
+from cri_shim.explorer.in_pieces import in_pieces
 from cri_shim.ledger.packed import unpacked
 from cri_shim.ledger.request import Request
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from cri_shim.explorer.pod_history import AnyRequest
 
-_AT_ONCE: Final = 100
-"""How many requests are looked at before the event loop can do something else."""
 _IDS: Final = ("sandbox_id", "container_id")
 
 
@@ -26,11 +24,9 @@ async def matching(requests: Sequence[AnyRequest], words: Sequence[str], limit: 
     if not words:
         return list(requests[:limit])
     matches: list[AnyRequest] = []
-    for number, request in enumerate(requests):
+    async for request in in_pieces(requests):
         if len(matches) >= limit:
             break
-        if number % _AT_ONCE == _AT_ONCE - 1:
-            await asyncio.sleep(0)
         if has_words(request, words):
             matches.append(request)
     return matches

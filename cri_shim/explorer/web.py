@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from cri_shim.explorer.calibration_json import calibration
+from cri_shim.explorer.in_pieces import in_pieces
 from cri_shim.explorer.live import MOST_WATCHERS, LiveFeed
 from cri_shim.explorer.pod_history import neighbours_json
 from cri_shim.explorer.pod_routes import PodRoutes
@@ -182,7 +183,7 @@ class Site:
         if not reads:
             requests = [one for one in requests if one.method not in self._sources.reads]
         shown = await matching(requests, search, limit)
-        return web.json_response({"requests": [summary(unpacked(one)) for one in shown]})
+        return web.json_response({"requests": [summary(unpacked(one)) async for one in in_pieces(shown)]})
 
     async def _request(self, request: web.Request) -> web.Response:
         ledger = self._sources.ledger

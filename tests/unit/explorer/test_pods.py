@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from cri_shim.daemon.about_pods import about_pods
+from cri_shim.explorer import in_pieces, pods_json
 from cri_shim.explorer.http_server import HttpListener
 from cri_shim.explorer.query import LONGEST_SEARCH
 from cri_shim.explorer.web_sources import WebSources
@@ -20,7 +21,7 @@ from cri_shim.state.sandboxes import Sandbox
 from tests.fakes.objects import APP, POD, a_container, a_pod
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from cri_shim.ledger.request import Request
@@ -129,6 +130,45 @@ async def test_a_pod_is_found_by_the_beginning_of_its_id(node: Node):
     assert await node.get("/api/pods/ffff") == 404
     assert await node.get("/api/pods/" + "a" * 200) == 400
     assert await node.get("/api/pods?limit=x") == 400
+
+
+async def test_the_beginning_of_many_ids_costs_nothing(node: Node, monkeypatch: pytest.MonkeyPatch):
+    """Only a pod that is shown is described: this runs on the event loop, beside CRI requests."""
+    for number in range(50):
+        id_ = f"{number:064x}"
+        node.sandboxes.put(a_pod(id_))
+        node.note("StopPodSandbox", sandbox_id=id_)
+    described: list[str] = []
+    as_it_is = pods_json.pod_json
+
+    def noted(pod: Mapping[str, Any], *rest: Any) -> dict[str, Any]:
+        described.append(pod["id"])
+        return as_it_is(pod, *rest)
+
+    monkeypatch.setattr(pods_json, "pod_json", noted)
+    assert await node.get("/api/pods/0") == 400
+    assert described == []
+    assert (await node.get(f"/api/pods/{7:064x}"))["id"] == f"{7:064x}"
+    assert described == [f"{7:064x}"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/pods", "/api/requests?limit=2000", "/api/requests?search=stop", f"/api/pods/{POD}"]
+)
+async def test_cri_requests_do_not_wait_for_a_long_answer(node: Node, path: str, monkeypatch: pytest.MonkeyPatch):
+    """The event loop does other work after every few rows."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr(in_pieces, "sleep", sleep)
+    node.sandboxes.put(a_pod())
+    for number in range(4 * in_pieces.AT_ONCE):
+        node.sandboxes.put(a_pod(f"{number:064x}"))
+        node.note("StopPodSandbox", sandbox_id=POD)
+    assert await node.get(path)
+    assert pauses.count(0) >= 4
 
 
 async def test_a_pod_that_does_not_start_is_listed_without_an_id(node: Node):
