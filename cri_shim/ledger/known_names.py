@@ -93,7 +93,9 @@ class KnownNames:
         if container is None:
             id_ = _completed(ref, self._ids(self._containers, of_containers=True))
             return None if id_ is None else self._of_container(id_)
-        names = self._existing[container.id] = self._made(container)
+        names = self._made(container)
+        if names.pod:  # else its pod may still become known
+            self._existing[container.id] = names
         return names
 
     def _made(self, container: Container) -> ObjectNames:

@@ -38,6 +38,16 @@ def test_an_id_is_enough(state: tuple[Index[Sandbox], Index[Container]]):
     assert names.of({"sandbox_id": "a1"}) is None, "it may be either"
     assert names.of({"sandbox_id": APP}) is None
     assert names.of({"container_id": POD}) is None
+
+
+def test_a_pod_that_becomes_known_after_its_container():
+    """A request about the container before that must not hide the pod's name for as long as the container exists."""
+    sandboxes, containers = Index[Sandbox]("sandbox"), Index[Container]("container")
+    names = KnownNames(sandboxes, containers)
+    containers.put(a_container())
+    assert names.of({"container_id": APP}) == ObjectNames(POD, "", "", APP, "app", "busybox:1")
+    sandboxes.put(a_pod())
+    assert names.of({"container_id": APP}) == ObjectNames(POD, "shop", "web", APP, "app", "busybox:1")
     assert names.of({"container_id": "c" * 64}) is None
     assert names.of({"image": "busybox"}) is None
 
