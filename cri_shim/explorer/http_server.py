@@ -154,10 +154,12 @@ class HttpListener:
 
 
 def _on_port(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
+    host, _, digits = address.rpartition(":")
+    host, port = host.strip("[]"), int(digits)
+    if not host or not 0 <= port < 1 << 16:  # without a host, the whole network could connect
+        raise ValueError(f"{address} is not an address and a port")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
+    bound = socket.create_server((host, port), family=family, backlog=BACKLOG)
     bound.setblocking(False)
     return bound
 

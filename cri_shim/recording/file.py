@@ -32,6 +32,8 @@ MOST_BYTES: Final = 64 << 20
 MOST_EVENTS: Final = 100_000
 MOST_PODS: Final = 5000
 _MODE: Final = 0o600
+_TEMPORARY: Final = ".cri-shim-recording-"
+"""How the name of the unfinished file begins; with that of the recording in it, it could become too long."""
 _BEGINNING: Final = b'{"format":"' + FORMAT.encode() + b'"'
 
 Shape = TypeVar("Shape", bound=Struct)
@@ -128,13 +130,22 @@ def check_writable(path: Path) -> None:
     An existing file is replaced only if it is a recording.
     """
     try:
-        if os.path.lexists(path) and not read_small_file(path, MOST_BYTES).startswith(_BEGINNING):
+        if _exists(path) and not read_small_file(path, MOST_BYTES).startswith(_BEGINNING):
             raise RecordingError(f"{escaped(str(path))} exists and is not a recording; name another file")
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
         os.close(descriptor)
         os.unlink(name)  # noqa: PTH108 - a name, not a path
     except OSError as error:
         raise RecordingError(f"cannot write {escaped(str(path))}: {error.strerror}") from error
+
+
+def _exists(path: Path) -> bool:
+    """Return whether there is a file or a link; a name that no file can have is an OSError."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def write_recording(path: Path, head: dict[str, Any], **lists: Sequence[Any]) -> int:
@@ -151,7 +162,7 @@ def write_recording(path: Path, head: dict[str, Any], **lists: Sequence[Any]) ->
         raise RecordingError(f"the recording would have {len(data)} bytes, and at most {MOST_BYTES} can be opened")
     temporary = ""
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+        descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(descriptor, _MODE)
             file.write(data)

@@ -86,8 +86,9 @@ class Recorder:
         try:
             for number in self._ids():
                 if ended.is_set():
-                    break
-                self._fetch(number)
+                    self._left_out["requests"] += 1
+                else:
+                    self._fetch(number)
             problem = self._take(arriving, ended, None if seconds is None else self._clock + seconds)
             self._ask_once()
         except UnreachableError as error:
@@ -127,13 +128,16 @@ class Recorder:
         self._events.append({"at_ms": round((time.monotonic() - self._clock) * 1000, 3), "event": name, **kept})
 
     def _ids(self) -> list[int]:
-        """Return the ids of the requests that the daemon remembers, oldest first."""
+        """Return the ids of the requests that the daemon remembers, newest first.
+
+        So what is left out if the recording ends before all are fetched are older ones, as beyond its limit.
+        """
         summaries = [
             one
             for query in ({"limit": _LIMIT}, {"limit": _LIMIT, "reads": "0"}, {"slowest": "1"})
             for one in self._explorer.get("/api/requests", **({"limit": _LIMIT} | query))["requests"]
         ]
-        return sorted({one["id"] for one in summaries if not one["running"] and self._is_wanted(one)})
+        return sorted({one["id"] for one in summaries if not one["running"] and self._is_wanted(one)}, reverse=True)
 
     def _fetch(self, number: int) -> None:
         try:

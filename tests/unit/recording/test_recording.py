@@ -168,6 +168,9 @@ def test_a_file_that_is_something_else_is_not_replaced(tmp_path: Path):
         check_writable(tmp_path)
     with pytest.raises(RecordingError, match="No such file or directory"):
         check_writable(tmp_path / "none" / "file")
+    with pytest.raises(RecordingError, match="File name too long"):
+        check_writable(tmp_path / ("n" * 300))
+    check_writable(tmp_path / ("名" * 85))  # as long as a name may be, in bytes
     check_writable(tmp_path / "new")
     recorded(tmp_path / "old", RECORD)
     check_writable(tmp_path / "old")

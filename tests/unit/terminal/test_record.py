@@ -134,7 +134,9 @@ def test_a_signal_ends_it(tmp_path: Path):
     ended.set()
     assert recorder.follow(ended, None) == ""
     recorder.write(tmp_path / "file")
-    assert read_recording(tmp_path / "file").about.complete
+    about = read_recording(tmp_path / "file").about
+    assert about.complete
+    assert about.left_out.requests == 1, "what was not asked for yet is counted"
 
 
 def test_the_oldest_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -211,3 +213,6 @@ def test_an_address_that_is_taken_or_none(file: Path, capsys: pytest.CaptureFixt
     """The reason is said."""
     assert main(["hops", "open", str(file), "--listen", "nowhere"]) == 1
     assert capsys.readouterr().err == "nowhere is not an address: name IP:PORT or unix:///PATH\n"
+    for address in ("127.0.0.1:70000", "127.0.0.1:-1", ":0"):
+        assert main(["hops", "open", str(file), "--listen", address]) == 1
+        assert capsys.readouterr().err == f"{address} is not an address: name IP:PORT or unix:///PATH\n"
