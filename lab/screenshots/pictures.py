@@ -26,6 +26,8 @@ class Picture:
 
 PICTURES = (
     Picture("explorer-request", "#/request/{start}", whole=True, awaits=".waterfall"),
+    Picture("explorer-pod", "#/pod/{pod}", whole=True, awaits=".lanes"),
+    Picture("explorer-pods", "#/pods", (1280, 560), dark=True, awaits=".pod-table td"),
     Picture("explorer-architecture", "#/architecture", whole=True, awaits="#architecture svg"),
     Picture("explorer-phone", "#/request/{start}", PHONE, awaits=".waterfall"),
 )
