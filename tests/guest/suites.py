@@ -99,8 +99,15 @@ SUITES = (
         "what a kubelet does on cgroup v2: QoS classes, its rhythm, resize, swap, OOM, restarts; cgroupfs driver",
         KUBELET_LIKE,
         (OWNED,),
+        always=False,
     ),
-    Suite("kubelet-like-systemd", "the same with slices of the systemd driver", KUBELET_LIKE, (*SYSTEMD, OWNED)),
+    Suite(
+        "kubelet-like-systemd",
+        "the same with slices of the systemd driver",
+        KUBELET_LIKE,
+        (*SYSTEMD, OWNED),
+        always=False,
+    ),
     Suite(
         "kubelet",
         "static pods of a real kubelet with systemd slices: QoS classes, OOM, restarts of every daemon",
