@@ -43,12 +43,25 @@ async def soaked(options: Options, settings: dict[str, Any]) -> tuple[Soak, list
         await lab.client.RemoveImage(image={"image": spare})
         left = await wait_clean(lab, census, CLEAN_SECONDS)
         await asyncio.sleep(options.quiet)
-        after = Sample.take(lab.bridge.daemon, options.seconds)
+        after = await at_rest(lab, before, options.seconds)
         soak.samples.append(after)
         soak.report()
         # A daemon that was killed begins anew, so what it holds cannot be compared with what the first one held.
         growth = grown(soak.samples) + (kept(before, after) if before.pid == after.pid else [])
         return soak, [*soak.faults, *left.splitlines(), *growth]
+
+
+async def at_rest(lab: Lab, before: Sample, second: float) -> Sample:
+    """Return a sample once the daemon holds no more than before, or the last one of some time.
+
+    Connections to a registry stay open for a while after a pull.
+    """
+    for _ in range(int(CLEAN_SECONDS)):
+        after = Sample.take(lab.bridge.daemon, second)
+        if not kept(before, after):
+            break
+        await asyncio.sleep(1)
+    return after
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -38,6 +38,8 @@ class Node:
     lab: Lab
     client: CriClient
     spare_image: str
+    given_up: list[str] = field(default_factory=list)
+    """Uids of pods whose start may still end well after it was given up."""
 
     async def pod(self, uid: str, **config: Any) -> Pod:
         """Run a pod with this uid, which :func:`sweep` finds again."""
@@ -121,7 +123,7 @@ async def given_up(node: Node, uid: str) -> None:
     try:
         await asyncio.wait_for(node.pod(uid), 0.05)
     except TimeoutError:
-        pass
+        node.given_up.append(uid)
     await sweep(node, uid)
 
 

@@ -24,6 +24,7 @@ RHYTHM = ("ListPodSandbox", "ListContainers", "ListContainerStats", "ListPodSand
 MOST_FAULTS = 20
 SAMPLE_SECONDS = 5.0
 SAMPLES_OF_A_REPORT = 6
+LAST_START_SECONDS = 2.0
 
 
 class Killable(Protocol):
@@ -77,6 +78,7 @@ class Soak:
         """Lead one pod through each life, so that everything has been used once."""
         for life in dict.fromkeys(LIVES):
             await life(self.node, new_uid())
+        await self._sweep_again()
 
     async def run(self) -> None:
         """Let pods live until the time is over."""
@@ -86,6 +88,13 @@ class Soak:
         self._over.set()
         await asyncio.gather(*beside)
         await self._answering()
+        await self._sweep_again()
+
+    async def _sweep_again(self) -> None:
+        """Remove pods whose start went on after it was given up, and ended after their sweep; so does a kubelet."""
+        await asyncio.sleep(LAST_START_SECONDS)
+        for uid in self.node.given_up:
+            await sweep(self.node, uid)
 
     async def _worker(self) -> None:
         while time.monotonic() - self.begun < self.options.seconds and len(self.faults) < MOST_FAULTS:
