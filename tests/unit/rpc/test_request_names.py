@@ -45,7 +45,7 @@ async def test_every_request_of_a_pods_life_is_named(node: Node):
         named = names(node, method)
         assert named is not None, method
         assert (named.pod_id, named.pod) == (pod_id, metadata.name), method
-        assert (named.container_id, named.container) == (container_id, "app"), method
+        assert (named.container_id, named.container) == (container_id, "main"), method
         assert named.life.finished_at, "what became of it is known to all of its requests"
 
 
