@@ -40,6 +40,8 @@ class Fault:
     """Of LATE."""
     text: str = ""
     """The error text of UNKNOWN and UNAVAILABLE, if it matters."""
+    moment: asyncio.Event | None = None
+    """The call waits until this is set, and then the fault strikes."""
     seen: int = 0
     """How many calls of the method have come since."""
     struck: int = 0
@@ -71,9 +73,10 @@ class Faults:
         times: int | None = 1,
         seconds: float = 0.0,
         text: str = "",
+        moment: asyncio.Event | None = None,
     ) -> Fault:
         """Plan a fault for the ``nth`` call of ``method`` from now on (``Tasks/Create``, or ``*`` for any unary)."""
-        fault = Fault(method, kind, nth, times, seconds, text)
+        fault = Fault(method, kind, nth, times, seconds, text, moment)
         self.planned.append(fault)
         return fault
 

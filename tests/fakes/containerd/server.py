@@ -246,6 +246,8 @@ class FakeContainerd:
         fault = self.faults.strike(call.method, unary=unary)
         if fault is None:
             return None
+        if fault.moment is not None:
+            await self.backend.until_gone(fault.moment.wait())
         if fault.kind is FaultKind.UNAVAILABLE:
             raise bare(grpc.StatusCode.UNAVAILABLE, fault.text or "injected: unavailable")
         if fault.kind is FaultKind.UNKNOWN:

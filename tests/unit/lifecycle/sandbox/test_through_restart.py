@@ -65,10 +65,12 @@ async def test_a_start_that_was_cut_off(service: Service, fake: FakeContainerd, 
 
 async def test_a_start_whose_answer_was_lost(service: Service, fake: FakeContainerd, client: Client) -> None:
     """A process that runs is not started twice."""
-    fake.faults.add("Tasks/Start", FaultKind.ANSWER_LOST)
+    answered = asyncio.Event()
+    fake.faults.add("Tasks/Start", FaultKind.ANSWER_LOST, moment=answered)
     fake.faults.add("Tasks/Get", FaultKind.UNAVAILABLE, times=3)
     with capture_logs() as logs:
         pod_id = (await client.RunPodSandbox(config=pod_config())).pod_sandbox_id
+        answered.set()
         await until_idle(service)
     assert "sandbox.start_unanswered" in [entry["event"] for entry in logs]
     sandbox = service.sandboxes.get(pod_id)
@@ -81,9 +83,11 @@ async def test_a_containerd_that_stays_away(
 ) -> None:
     """After a while the start counts as failed."""
     monkeypatch.setattr(through_restart, "AWAY_SECONDS", 0.05)
-    fake.faults.add("Tasks/Start", FaultKind.UNAVAILABLE)
+    answered = asyncio.Event()
+    fake.faults.add("Tasks/Start", FaultKind.UNAVAILABLE, moment=answered)
     fake.faults.add("Tasks/Get", FaultKind.UNAVAILABLE, times=None)
     pod_id = (await client.RunPodSandbox(config=pod_config())).pod_sandbox_id
+    answered.set()
     await until(lambda: service.sandboxes.get(pod_id).start_error)
     assert not service.sandboxes.get(pod_id).ready
 
