@@ -5,7 +5,7 @@ The kernel's own count in the container's cgroup says so. The TaskOOM event says
 with its last process. On cgroup v2 the pod's own cgroup then still counts what happened in it, so this module
 remembers for each pod how many of these kills have already been attributed to a container
 (:mod:`cri_shim.stats.oom_kills`). If several containers of the pod could be meant, the kernel's log says which
-(:mod:`cri_shim.kernel.oom_messages`; docs/adr/0016).
+(:mod:`cri_shim.kernel.oom_messages`; docs/adr/0016 and 0053).
 """
 
 from __future__ import annotations

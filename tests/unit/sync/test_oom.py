@@ -14,6 +14,7 @@ import pytest
 
 from containerd_client import NotFound
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.disk import oom_count_file
 from cri_shim.kernel.cgroups import UNIFIED, Hierarchies
 from cri_shim.state.containers import Container, Status
 from cri_shim.stats import oom_kills
@@ -283,6 +284,23 @@ async def test_a_count_that_is_damaged(tmp_path, pod, daemon, text):
     pod.kill("aaa")
     pod.vanish("aaa")
     assert await Daemon(counting(tmp_path), pod, "aaa").asked("aaa") is False
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO])
+async def test_a_count_that_cannot_be_read_now(tmp_path, pod, daemon, monkeypatch, number):
+    """It may be there, so nothing is known of a kill, and it is not replaced; once it can be read, it counts."""
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    later = Daemon(counting(tmp_path), pod, "aaa")
+
+    def refuse(path, _limit):
+        raise OSError(number, os.strerror(number), str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(oom_count_file, "read_small_file", refuse)
+        assert isinstance(await later.asked("aaa"), NotKnown)
+        await later.begin()
+    assert await later.asked("aaa") is True
 
 
 async def test_a_pod_whose_directory_is_being_removed(pod, daemon):
