@@ -61,7 +61,7 @@ def _other_end(link: str, interfaces: Path) -> str:
             if (interface / "ifindex").read_text(encoding="ascii").strip() == link:
                 port = interface / "brport"
                 if not port.is_dir():
-                    return "an interface of the node that is no port of a bridge"
+                    return "an interface of the node that belongs to no bridge"
                 hairpin = (port / "hairpin_mode").read_text(encoding="ascii").strip() == "1"
                 return f"a port of a bridge of the node, {'with' if hairpin else 'without'} hairpin"
     return "nothing that the node's own network has"

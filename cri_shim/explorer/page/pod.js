@@ -61,7 +61,7 @@ export function moveInPod(by) {
   links[Math.max(0, Math.min(links.length - 1, at < 0 ? 0 : at + by))]?.focus();
 }
 
-// What is to be drawn: the range of the address or, without one, as much of the pod's life as can be told apart.
+// The range to draw: the one in the address or, without one, the pod's life up to the burst with which the page is full.
 function viewOf(query) {
   const origin = originOf(pod);
   const reads = query.has("reads");

@@ -41,7 +41,7 @@ export function nextSteps() {
   ];
 }
 
-/** `what` (such as "Request 12") is no longer, or not yet, among what the daemon remembers. */
+/** The daemon does not remember `what` (such as "Request 12"): it has been forgotten, or does not exist yet. */
 export function gone(what, ...ways) {
   return state("gone", `${what} is not remembered.`,
     "The daemon keeps the newest requests and the slowest of each method (docs/limits.md says how many), and starts with none when it is restarted.",

@@ -42,7 +42,7 @@ export function waterfall(record) {
   return h("div", { class: "drawn" }, fold(table), table, h("p", { class: "hint" }, mark(sourceOf(record)), " ", notes(record, pieces)));
 }
 
-// Where there is no room beside the picture, a piece's figures are folded away.
+// On a narrow screen there is no room beside the picture, so the figures of each piece are hidden behind this button.
 function fold(table) {
   return h("button", { type: "button", class: "quiet fold", "aria-expanded": "false", "aria-controls": table.id, onclick: ({ target }) => {
     const unfolded = table.classList.toggle("unfolded");
@@ -65,7 +65,7 @@ function notes(record, pieces) {
     said.push("The stronger ends of a hop are its share of transport, half at each end; how it is divided is not known.");
   }
   if (pieces.some((one) => one.unfinished) && !record.running) {
-    said.push("Unfinished: it was still under way when the request was answered. The answer did not need its result, so this is no failure; what it carried is not known (–).");
+    said.push("Unfinished: still under way when the request was answered. The answer did not need the result, so this is not a failure; how many bytes it carried is not known (–).");
   }
   if (record.typical) said.push(`Outlines: the median of the last ${record.typical.count} others that went well.`);
   return said.join(" ");

@@ -114,7 +114,7 @@ async def test_unfinished_is_neither_a_failure_nor_zero_bytes(explorer: Explorer
     shown = [row for row in await rows(page, "hop") if "unfinished" in row["classes"].split()]
     assert len(shown) == len(unfinished)
     assert all("bad" not in row["classes"].split() and row["bytes"] == "– –" for row in shown)
-    assert "this is no failure" in await page.inner_text(".drawn > .hint")
+    assert "this is not a failure" in await page.inner_text(".drawn > .hint")
     assert f"({len(unfinished)} unfinished not counted)" in await page.inner_text(".facts")
 
 

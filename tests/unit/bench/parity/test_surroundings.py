@@ -63,7 +63,7 @@ def test_the_other_end_of_the_pods_interface_shows_how_it_is_attached(tmp_path):
         "MTU": "1500",
     }
     assert attachment({"iflink": "8"}, tmp_path)["attachment"] == "a port of a bridge of the node, without hairpin"
-    assert "no port of a bridge" in attachment({"iflink": "2"}, tmp_path)["attachment"]
+    assert "belongs to no bridge" in attachment({"iflink": "2"}, tmp_path)["attachment"]
     assert attachment({}, tmp_path) == {"attachment": "nothing that the node's own network has", "MTU": "unknown"}
 
 
