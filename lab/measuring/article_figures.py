@@ -9,7 +9,6 @@ file.
 
 from __future__ import annotations
 
-import re
 import statistics
 import sys
 import time
@@ -22,6 +21,7 @@ from cri_shim.bench.report.rows import daemons_of
 from cri_shim.bench.results.result_file import load
 from cri_shim.bench.results.schema import KUBELET
 from cri_shim.bench.verdicts.verdict import REFUSED, SAME, judge
+from lab.measuring.marked_tables import renewed
 from lab.measuring.runtimes_page import DOCS, versions
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 PAGE = DOCS / "claims.md"
 DOCKER = "cri-dockerd"
 """The side that stands for Docker, and the process that was a part of the kubelet then."""
-_PLACE = re.compile(
-    r"^<!-- four figures (?P<name>\S+): begin -->\n.*?^<!-- four figures (?P=name): end -->$", re.DOTALL | re.MULTILINE
-)
 _RUNTIME = "runtime"
 
 
@@ -135,13 +132,7 @@ def _source(run: Run, step: Step, name: str) -> list[str]:
 
 def with_tables(page: str, data: Path) -> str:
     """Return the page with each table as the results in ``data`` give it."""
-
-    def made(match: re.Match[str]) -> str:
-        name = match["name"]
-        content = table(load(data / f"{name}.json"), name)
-        return f"<!-- four figures {name}: begin -->\n{content}<!-- four figures {name}: end -->"
-
-    return _PLACE.sub(made, page)
+    return renewed(page, "four figures", lambda name: table(load(data / f"{name}.json"), name))
 
 
 def main() -> None:

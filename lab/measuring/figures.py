@@ -30,6 +30,7 @@ from cri_shim.bench.measures.memory import HELPERS
 from cri_shim.bench.report.rows import daemons_of, rows_of_step
 from cri_shim.bench.results.result_file import ResultError, load
 from cri_shim.bench.verdicts.verdict import FASTER, REFUSED, SAME, SLOWER, judge
+from lab.measuring.marked_tables import renewed
 from lab.measuring.medians_table import absolute, medians_table
 from lab.measuring.recorded_calls import calls
 
@@ -44,9 +45,7 @@ RECORDS = DOCS.parent / "cri_shim" / "explorer" / "page"
 FIGURE = re.compile(r"<!-- figure (?P<source>[^>]+?) -->(?P<value>.*?)<!-- end -->", re.DOTALL)
 IN_SCRIPT = re.compile(r"(?P<value>[\d.]+), // figure (?P<source>.+)")
 """The form in a script of the explorer: a number of milliseconds."""
-TABLE = re.compile(
-    r"^<!-- medians (?P<name>\S+): begin -->\n.*?^<!-- medians (?P=name): end -->$", re.DOTALL | re.MULTILINE
-)
+_MEDIANS = re.compile(r"<!-- medians \S+: begin -->")
 CLAIMS = {SLOWER: "repeated", FASTER: "refuted", SAME: "refuted: no difference"}
 """What the verdict on a ratio says of the claim that it is above 1."""
 CLEAR = 0.1
@@ -168,21 +167,19 @@ def with_figures(page: str, results: Results) -> str:
     def made(match: re.Match[str]) -> str:
         return f"<!-- figure {match['source']} -->{figure(match['source'], results)}<!-- end -->"
 
-    def table(match: re.Match[str]) -> str:
-        name = match["name"]
-        content = medians_table(results.run(name), name)
-        return f"<!-- medians {name}: begin -->\n{content}<!-- medians {name}: end -->"
-
     def in_script(match: re.Match[str]) -> str:
         return f"{figure(match['source'], results).removesuffix(' ms')}, // figure {match['source']}"
 
-    return TABLE.sub(table, IN_SCRIPT.sub(in_script, FIGURE.sub(made, page)))
+    with_values = IN_SCRIPT.sub(in_script, FIGURE.sub(made, page))
+    return renewed(with_values, "medians", lambda name: medians_table(results.run(name), name))
 
 
 def pages() -> list[Path]:
     """Return the pages and scripts that have figures or tables of this kind."""
     every = [*sorted(DOCS.rglob("*.md")), *sorted(RECORDS.glob("*.js"))]
-    return [page for page in every if any(kind.search(page.read_text("utf-8")) for kind in (FIGURE, IN_SCRIPT, TABLE))]
+    return [
+        page for page in every if any(kind.search(page.read_text("utf-8")) for kind in (FIGURE, IN_SCRIPT, _MEDIANS))
+    ]
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from cri_shim.bench.report.tables import as_text
 from cri_shim.bench.report.views import other_sides, shown_views
 from cri_shim.bench.results.result_file import load
 from cri_shim.bench.verdicts.verdict import FASTER, REFUSED, SLOWER
+from lab.measuring.marked_tables import renewed
 
 if TYPE_CHECKING:
     from cri_shim.bench.report.rows import Row
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "performance.md"
-_PLACE = re.compile(
-    r"^<!-- runtimes (?P<name>\S+): begin -->\n.*?^<!-- runtimes (?P=name): end -->$", re.DOTALL | re.MULTILINE
-)
 _NOTHING = "–"
 _NUMBER = re.compile(r"\b\d+\.\d+\.\d+\S*")
 OURS = ("bridge", "pinned")
@@ -177,13 +175,7 @@ def versions(side: Side) -> str:
 
 def with_tables(page: str, data: Path) -> str:
     """Return the page with each table as the results in ``data`` give it."""
-
-    def made(match: re.Match[str]) -> str:
-        name = match["name"]
-        content = table(load(data / f"{name}.json"), name)
-        return f"<!-- runtimes {name}: begin -->\n{content}<!-- runtimes {name}: end -->"
-
-    return _PLACE.sub(made, page)
+    return renewed(page, "runtimes", lambda name: table(load(data / f"{name}.json"), name))
 
 
 def main() -> None:
