@@ -41,7 +41,8 @@ from lab.debian import oci_runtimes
 from lab.lab import Lab, push_images
 from lab.measuring.batch_report import Run, Series, document, table
 from lab.measuring.cpu_account import Arguments, add_up, living_programs
-from lab.measuring.exec_listener import READY, Exec
+from lab.measuring.exec_listener import Exec
+from lab.measuring.process_connector import READY
 from lab.measuring.scheduler_trace import SchedulerTrace
 from lab.registry import Registry
 
@@ -107,6 +108,8 @@ async def listening() -> AsyncIterator[Callable[[], Awaitable[Arguments]]]:
     async def stop() -> Arguments:
         stdin.close()
         lines = [json.loads(line) for line in (await output.read()).splitlines()]
+        if await process.wait():
+            raise RuntimeError("the listener for executed programs failed; what it says is above")
         return Arguments((Exec(nanoseconds, pid), arguments) for nanoseconds, pid, arguments in lines)
 
     try:

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from lab.measuring.exec_listener import READY
+from lab.measuring.process_connector import READY
 from lab.measuring.program_roles import IN_CONTAINERS, Role, role_of
 from lab.pod_starts import process_listener
 from lab.pod_starts.form import Step
