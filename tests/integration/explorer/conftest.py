@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import urllib.error
 import urllib.request
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,18 @@ class Explorer:
 
     lab: Lab
     url: str
+
+    @asynccontextmanager
+    async def running_stream(self) -> AsyncIterator[tuple[int, Any]]:
+        """Follow containers' events; the id of this request, and the call, which ends it when it is cancelled."""
+        stream = self.lab.client.stream("GetContainerEvents")
+        try:
+            await stream.initial_metadata()
+            (running, *_) = (await self.get("/api/requests?method=GetContainerEvents"))["requests"]
+            assert running["running"]
+            yield running["id"], stream
+        finally:
+            stream.cancel()
 
     async def get(self, path: str) -> dict[str, Any]:
         """What the API answers."""

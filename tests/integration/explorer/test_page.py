@@ -146,16 +146,8 @@ async def test_each_figure_of_a_bill_has_its_source_one_click_away(explorer: Exp
 
 async def test_a_request_that_runs_has_no_bill_until_it_is_answered(explorer: Explorer, page: Page):
     """A stream of events goes on for as long as its client likes; zeros would be shown as measured."""
-    async with grpc.aio.insecure_channel(explorer.lab.endpoint, options=OPTIONS) as to:
-        stream = to.unary_stream(
-            "/runtime.v1.RuntimeService/GetContainerEvents",
-            request_serializer=cri.GetEventsRequest.SerializeToString,
-            response_deserializer=cri.ContainerEventResponse.FromString,
-        )(cri.GetEventsRequest())
-        await stream.initial_metadata()
-        (running, *_) = (await explorer.get("/api/requests?method=GetContainerEvents"))["requests"]
-        assert running["running"]
-        await page.goto(f"{explorer.url}/#/request/{running['id']}")
+    async with explorer.running_stream() as (number, stream):
+        await page.goto(f"{explorer.url}/#/request/{number}")
         await page.get_by_text("It still runs").wait_for()
         assert await page.locator("[data-figure]").count() == 0
         stream.cancel()

@@ -10,9 +10,7 @@ import aiohttp
 import grpc
 import pytest_asyncio
 
-from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.explorer.live import MOST_WATCHERS
-from lab.cri_client import OPTIONS
 from tests.integration.explorer.appearance import drawn, inspect, open_view
 
 if TYPE_CHECKING:
@@ -121,19 +119,11 @@ async def test_a_request_that_was_refused(explorer: Explorer, page: Page):
 
 async def test_a_request_that_runs(explorer: Explorer, page: Page):
     """A stream goes on for as long as its client likes; its request says so and has no bill yet."""
-    async with grpc.aio.insecure_channel(explorer.lab.endpoint, options=OPTIONS) as to:
-        stream = to.unary_stream(
-            "/runtime.v1.RuntimeService/GetContainerEvents",
-            request_serializer=cri.GetEventsRequest.SerializeToString,
-            response_deserializer=cri.ContainerEventResponse.FromString,
-        )(cri.GetEventsRequest())
-        await stream.initial_metadata()
-        (running, *_) = (await explorer.get("/api/requests?method=GetContainerEvents"))["requests"]
-        await open_view(page, explorer.url, f"#/request/{running['id']}")
+    async with explorer.running_stream() as (number, _):
+        await open_view(page, explorer.url, f"#/request/{number}")
         wrong = await inspect(page, "a running request")
         await open_view(page, explorer.url, "#/requests?method=GetContainerEvents")
         wrong += await inspect(page, "a list with a running request")
-        stream.cancel()
     assert not wrong, "\n".join(wrong)
 
 
