@@ -24,12 +24,15 @@ TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 FINGERS = "nav a, .top button, select, input[type=search], .controls button, label:has(input[type=checkbox])"
 """What is used most: on a phone it is 44 pixels high and wide. For all other targets, axe-core asks for 24."""
 
+needs_axe = pytest.mark.skipif(
+    not AXE.exists(), reason="axe-core is not installed: `make page-tools` fetches it, which needs npm"
+)
+"""For tests that inspect the page: they are skipped before they have done anything."""
+
 
 @cache
 def axe() -> str:
-    """Return axe-core; skip the test if it is not installed."""
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed: `make page-tools` fetches it, which needs npm")
+    """Return axe-core."""
     return AXE.read_text(encoding="utf-8")
 
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.explorer.appearance import DESK, PHONE, drawn, inspect, layout, open_view, views
+from tests.integration.explorer.appearance import DESK, PHONE, drawn, inspect, layout, needs_axe, open_view, views
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
     from tests.integration.explorer.conftest import Explorer
+
+pytestmark = needs_axe
 
 LONG = "a-name-as-long-as-kubernetes-allows-" * 7 + "x"
 """253 characters."""

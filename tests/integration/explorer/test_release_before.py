@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from tests.integration.explorer.appearance import drawn, inspect, open_view, views
+from tests.integration.explorer.appearance import drawn, inspect, needs_axe, open_view, views
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -75,6 +75,7 @@ async def older() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
+@needs_axe
 async def test_this_page_before_a_daemon_of_the_release_before(older: str, page: Page):
     """Every view shows what that daemon answers; what it cannot answer is missing with a sentence."""
     seen = await views(page, older)

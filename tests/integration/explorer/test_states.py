@@ -11,7 +11,7 @@ import grpc
 import pytest_asyncio
 
 from cri_shim.explorer.live import MOST_WATCHERS
-from tests.integration.explorer.appearance import drawn, inspect, open_view
+from tests.integration.explorer.appearance import drawn, inspect, needs_axe, open_view
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from playwright.async_api import Page, Route
 
     from tests.integration.explorer.conftest import Complaints, Explorer
+
+pytestmark = needs_axe
 
 GONE = ("#/request/123456789", "#/request/no-number", "#/request/99999999999999999999", "#/pod/0123456789ab")
 VIEWS = ("requests", "pods", "methods", "architecture")
@@ -33,6 +35,16 @@ async def restarted(explorer: Explorer) -> AsyncIterator[Explorer]:
     await asyncio.to_thread(bridge.stop)
     await asyncio.to_thread(bridge.daemon.start, explorer.is_listening)
     yield explorer
+    for _ in range(3):
+        await (await explorer.run_pod()).remove()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def mortal(explorer: Explorer) -> AsyncIterator[Explorer]:
+    """The daemon, which a test may kill; other tests have it again in any case."""
+    yield explorer
+    if not explorer.lab.bridge.daemon.alive:
+        await asyncio.to_thread(explorer.lab.bridge.start)
     for _ in range(3):
         await (await explorer.run_pod()).remove()
 
@@ -64,10 +76,10 @@ async def test_only_reads_so_far(restarted: Explorer, page: Page):
     await page.locator("#rows .method", has_text="ListPodSandbox").first.wait_for()
 
 
-async def test_the_daemon_goes_and_comes_back(explorer: Explorer, page: Page, complaints: Complaints):
+async def test_the_daemon_goes_and_comes_back(mortal: Explorer, page: Page, complaints: Complaints):
     """Killed while the page is open: what was drawn stays, each other view says so, and all go on when it is back."""
-    bridge = explorer.lab.bridge
-    await open_view(page, explorer.url, "#/requests")
+    bridge = mortal.lab.bridge
+    await open_view(page, mortal.url, "#/requests")
     await page.locator("#live[data-state=open]").wait_for()
     before = await page.locator("#rows li").count()
     await asyncio.to_thread(bridge.kill9)
@@ -90,8 +102,6 @@ async def test_the_daemon_goes_and_comes_back(explorer: Explorer, page: Page, co
     await page.locator("main > section:not([hidden]) .situation").wait_for(state="detached")
     assert not await notice.is_visible()
     complaints.forgive(NOBODY_ANSWERS)
-    for _ in range(3):
-        await (await explorer.run_pod()).remove()
 
 
 async def test_what_is_not_remembered(explorer: Explorer, page: Page):
