@@ -69,8 +69,8 @@ NO_KUBELET = ("There is no kubelet: its calls are imitated at its usual interval
 
 WITH_KUBELET = _paragraphs("""
     Only the step `kubelet` has a real kubelet. It has no API server, so it neither reports the node's status nor keeps
-    a lease, its static pods have no volumes, and nothing reads its metrics. In all other steps its calls are imitated at
-    its usual intervals.
+    a lease, its static pods have no volumes, and nothing reads its metrics. In all other steps its calls are imitated
+    at its usual intervals.
 """)
 
 APART = """\
