@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.integration.packaging.overlay_root import overlay_root
 CHECKOUT = Path(__file__).resolve().parents[3]
 MINUTES = 15
 NEWER = "99.0.0"
+# The maintainer is who builds the package; here that is root of a machine that may have no domain.
+ABOUT_THE_BUILDER = re.compile(r": (bogus-mail-host|root-in-contact|mail-address-)")
 JOURNAL = "/var/lib/cri-shim/setup.json"
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(MINUTES * 60)]
@@ -178,8 +181,7 @@ def test_lintian_has_nothing_to_say(package):
     """Beyond what the overrides of the package give a reason for."""
     if shutil.which("lintian") is None:
         pytest.skip("there is no lintian on this machine")
-    # The maintainer is who builds the package; here that is root of a machine that may have no domain.
-    ours = ("--suppress-tags", "bogus-mail-host,root-in-contact,mail-address-loops-or-broken")
-    command = ["lintian", "--allow-root", "--fail-on", "error,warning", *ours, str(package)]
+    command = ["lintian", "--allow-root", "--fail-on", "none", str(package)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line for line in done.stdout.splitlines() if not ABOUT_THE_BUILDER.search(line)] == []
