@@ -50,7 +50,7 @@ async def start_container(service: Service, request: cri.StartContainerRequest) 
 async def _start(service: Service, id_: str) -> None:
     async with service.container_starts.slot(), service.locks.of(id_):
         service.cgroup_moves.prepare()
-        await wait_background_start(service.operations, service.containers.get(id_).sandbox_id)
+        await wait_background_start(service, service.containers.get(id_).sandbox_id)
         container = _startable(service.sandboxes, service.containers, id_)
         service.containers.update(id_, lambda c: c.replace(starting=True))
         try:

@@ -32,7 +32,7 @@ async def update_pod_sandbox_resources(
 
 
 async def _update(service: Service, id_: str, request: cri.UpdatePodSandboxResourcesRequest) -> None:
-    await wait_background_start(service.operations, id_)
+    await wait_background_start(service, id_)
     async with service.locks.of(id_):
         sandbox = service.sandboxes.get(id_)
         require_ready(sandbox, "its resources cannot be updated")

@@ -10,12 +10,14 @@ made.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from containerd_client import ContainerdError, DeadlineExceeded, call_options
+from cri_shim.errors import UnavailableError
 from cri_shim.lifecycle.handlers import is_plain_runc
 from cri_shim.lifecycle.hanging_runtime import STOP_PATIENCE, end_hanging_runtimes
 from cri_shim.lifecycle.sandbox.through_restart import (
@@ -31,7 +33,6 @@ from cri_shim.timeline import stage
 from untrusted import shorten
 
 if TYPE_CHECKING:
-    from cri_shim.concurrency.operations import Operations
     from cri_shim.concurrency.rollback import Rollback
     from cri_shim.config import RuntimeHandler
     from cri_shim.service import Service
@@ -41,6 +42,8 @@ START_SECONDS: Final = 60.0
 """How long the start of a pause container may take in the background; after that the shim ends the runtime."""
 _ENDED_SECONDS: Final = 30.0
 """How long a stop then waits for the start to fail and to be undone."""
+AWAY_PATIENCE: Final = 2.0
+"""How long a request waits for the work before it asks whether containerd is there, as long as a call is retried."""
 
 _LONGEST_WORDS: Final = 1024
 """Characters of a runtime's message about a failed start."""
@@ -51,23 +54,39 @@ _RECORD: Final = "record-network"
 log = structlog.get_logger(__name__)
 
 
-async def wait_background_start(operations: Operations, sandbox_id: str) -> None:
+async def wait_background_start(service: Service, sandbox_id: str) -> None:
     """Wait until no background work on the pod is left.
 
-    A failure is not raised, because the pod is not ready then.
+    A failure is not raised, because the pod is not ready then. Raises UnavailableError while the work waits for a
+    containerd that is away or silent.
     """
     for what in (_START, _RECORD):
-        await operations.wait_idle(f"{what}/{sandbox_id}")
+        await _wait_idle(service, what, sandbox_id)
 
 
 async def wait_or_end_background_start(service: Service, sandbox_id: str) -> None:
     """Do the same before the pod is ended: a start that hangs for :data:`STOP_PATIENCE` is ended."""
-    start = f"{_START}/{sandbox_id}"
-    if not await service.operations.wait_idle(start, seconds=STOP_PATIENCE):
+    if not await _wait_idle(service, _START, sandbox_id, seconds=STOP_PATIENCE):
         log.warning("sandbox.start_hangs", sandbox_id=sandbox_id, waited_seconds=STOP_PATIENCE)
         await end_hanging_runtimes(service.config, service.sandboxes, service.containers, sandbox_id)
-        await service.operations.wait_idle(start, seconds=_ENDED_SECONDS)
-    await service.operations.wait_idle(f"{_RECORD}/{sandbox_id}", seconds=_ENDED_SECONDS)
+        await _wait_idle(service, _START, sandbox_id, seconds=_ENDED_SECONDS)
+    await _wait_idle(service, _RECORD, sandbox_id, seconds=_ENDED_SECONDS)
+
+
+async def _wait_idle(service: Service, what: str, sandbox_id: str, *, seconds: float = math.inf) -> bool:
+    """Wait until the work is over, and return False if it is not after ``seconds``.
+
+    The work itself is carried through a restart of containerd, which may take a minute. A request that waits for it is
+    refused meanwhile as soon as any other request that needs containerd.
+    """
+    left = seconds
+    while not await service.operations.wait_idle(f"{what}/{sandbox_id}", seconds=min(left, AWAY_PATIENCE)):
+        if reason := service.readiness.reason or await service.liveness.silence():
+            raise UnavailableError(f"sandbox {sandbox_id} is still being started: {reason}")
+        left -= AWAY_PATIENCE
+        if left <= 0:
+            return False
+    return True
 
 
 def fail_if_failed(*begun: asyncio.Task[None]) -> None:

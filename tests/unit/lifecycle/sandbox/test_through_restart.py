@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import grpc
 import pytest
 from structlog.testing import capture_logs
 
 from containerd_client import retry
-from cri_shim.lifecycle.sandbox import through_restart
-from lab.pod_configs import pod_config
+from cri_shim.lifecycle.sandbox import background_start, through_restart
+from lab.cri_client import failure
+from lab.pod_configs import container_config, pod_config
 from tests.fakes.containerd import FaultKind
 from tests.fakes.service import until_idle, until_ready
 from tests.unit.waiting import until
@@ -102,3 +104,32 @@ async def test_addresses_that_are_refused_later(service: Service, fake: FakeCont
     fake.faults.add("Containers/Update", FaultKind.UNKNOWN, text="disk full")
     await until(lambda: service.sandboxes.get(pod_id).unknown_reason)
     assert service.sandboxes.get(pod_id).unknown_reason.endswith("disk full")
+
+
+@pytest.mark.parametrize("method", ["Tasks/Start", "Containers/Update"])
+async def test_requests_that_wait_for_it(
+    service: Service, fake: FakeContainerd, client: Client, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """They are refused while containerd is away, and served when it is back: the pod is carried through meanwhile."""
+    monkeypatch.setattr(background_start, "AWAY_PATIENCE", 0.05)
+    fake.faults.add(method, FaultKind.HANG)
+    pod_id = (await client.RunPodSandbox(config=pod_config())).pod_sandbox_id
+    container = await client.CreateContainer(
+        pod_sandbox_id=pod_id, config=container_config(service.config.image.sandbox_image), sandbox_config=pod_config()
+    )
+    await until(lambda: fake.faults.hanging)
+    await fake.go_away()
+    await until(lambda: service.readiness.reason)
+    for waiting in (
+        client.StartContainer(container_id=container.container_id),
+        client.UpdatePodSandboxResources(pod_sandbox_id=pod_id),
+        client.StopPodSandbox(pod_sandbox_id=pod_id),
+        client.RemovePodSandbox(pod_sandbox_id=pod_id),
+    ):
+        async with asyncio.timeout(5):
+            assert (await failure(waiting))[0] == grpc.StatusCode.UNAVAILABLE
+    assert service.sandboxes.get(pod_id).ready
+    await fake.come_back()
+    await until_ready(service)
+    await client.StartContainer(container_id=container.container_id)
+    assert service.containers.get(container.container_id).running
