@@ -16,6 +16,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab import cgroup_driver
 from lab.containerd import may_lower_oom_score, toml, unmount_below
 from lab.debian import oci_runtimes
+from lab.patience import patient
 from lab.processes import Daemon, LabError
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -164,7 +165,7 @@ class Bridge:
                 response_deserializer=cri.ListPodSandboxResponse.FromString,
             )
             with contextlib.suppress(grpc.RpcError):
-                call(cri.ListPodSandboxRequest(), timeout=2)
+                call(cri.ListPodSandboxRequest(), timeout=patient(2))
                 return True
         return False
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.containerd import mounts_below
+from lab.patience import patient
 
 if TYPE_CHECKING:
     from lab.lab import Lab
@@ -95,7 +96,7 @@ class Census:
 
 async def wait_clean(lab: Lab, before: Census, seconds: float = 5) -> str:
     """Wait until the node holds what it held before; return what still differs in the end, or nothing."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patient(seconds)
     while difference := before.difference(await asyncio.to_thread(Census.take, lab)):
         if time.monotonic() > deadline:
             return difference

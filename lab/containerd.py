@@ -25,6 +25,7 @@ from typing import Any
 from lab import cgroup_driver
 from lab.containerd_config import configuration, spans_environment
 from lab.debian import oci_runtimes
+from lab.patience import patient
 from lab.processes import Daemon, LabError, command_lines, kill_and_wait
 
 CAP_SYS_RESOURCE = 24
@@ -146,7 +147,9 @@ class PrivateContainerd:
         """Run containerd's own command line client; raises :class:`LabError` with its error."""
         command = ["ctr", "--address", self.address, "--namespace", namespace, *arguments]
         environment = {**os.environ, **self.daemon.environment}
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=patient(60), check=False, env=environment
+        )
         if done.returncode:
             raise LabError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout

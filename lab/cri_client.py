@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message_factory import GetMessageClass
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,8 +32,8 @@ OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 # Longer than any wait of a test; a test of deadlines passes its own.
-DEADLINE = 60.0
-RECONNECT = 2.0
+DEADLINE = patient(60)
+RECONNECT = patient(2)
 
 
 class CriClient:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.patience import patient
 from lab.pause import pause_program
 
 if TYPE_CHECKING:
@@ -314,7 +315,7 @@ def push(registry: str, reference: str, image: Image | Index) -> str:
     Raises :class:`RuntimeError` with the registry's answer when it refuses.
     """
     repository, _, tag = reference.rpartition(":")
-    connection = http.client.HTTPConnection(registry, timeout=30)
+    connection = http.client.HTTPConnection(registry, timeout=patient(30))
     try:
         if isinstance(image, Index):
             for member in image.images:

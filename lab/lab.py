@@ -20,6 +20,7 @@ from lab.cni import PodNetwork
 from lab.containerd import PrivateContainerd
 from lab.cri_client import CriClient
 from lab.images import busybox_image, pause_image, push
+from lab.patience import patient
 from lab.registry import Registry
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Lab:
     async def __aexit__(self, *_: object) -> None:
         """End every pod through the CRI as far as that works, then everything else by force."""
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(self.remove_all(), 60)
+            await asyncio.wait_for(self.remove_all(), patient(60))
         await self.client.close()
         await asyncio.to_thread(self.tear_down)
 

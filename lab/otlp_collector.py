@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from lab.patience import patient
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -73,7 +75,7 @@ class OtlpCollector:
 
     def until(self, enough: Callable[[list[Span]], bool], trace_id: str = "", seconds: float = 40) -> list[Span]:
         """Wait until ``enough`` accepts the spans, and return them. Blocks: call it in a thread."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patient(seconds)
         while not enough(spans := self.spans(trace_id)):
             names = sorted({f"{span.service} {span.name}" for span in spans})
             assert time.monotonic() < deadline, f"not within {seconds} s; there is {names}"

@@ -51,7 +51,7 @@ class Container:
         response: cri.ContainerStatusResponse = await self.client.ContainerStatus(container_id=self.id)
         return response.status
 
-    async def execute(self, *command: str, timeout: int = 10) -> cri.ExecSyncResponse:
+    async def execute(self, *command: str, timeout: int = round(patient(10))) -> cri.ExecSyncResponse:
         """Run a command in it."""
         response: cri.ExecSyncResponse = await self.client.ExecSync(container_id=self.id, cmd=command, timeout=timeout)
         return response
@@ -165,7 +165,7 @@ def web_server(answer: str, port: int = 8080) -> Sequence[str]:
 
 def fetch_script(host: str, port: int = 8080) -> str:
     """Return the shell script that prints the page (by nc: Debian's static wget dies where there is an /etc/hosts)."""
-    return f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {host} {port} | tail -n 1"
+    return f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w {patient(5):.0f} {host} {port} | tail -n 1"
 
 
 async def fetch(host: str, port: int, seconds: float = 5) -> str:
@@ -173,9 +173,9 @@ async def fetch(host: str, port: int, seconds: float = 5) -> str:
     deadline = time.monotonic() + patient(seconds)
     while True:
         try:
-            reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 2)
+            reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), patient(2))
             writer.write(b"GET / HTTP/1.0\r\n\r\n")
-            answer = await asyncio.wait_for(reader.read(), 2)
+            answer = await asyncio.wait_for(reader.read(), patient(2))
             writer.close()
             return answer.partition(b"\r\n\r\n")[2].decode().strip()
         except (OSError, TimeoutError):

@@ -101,7 +101,7 @@ class Daemon:
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()
-            self.process.wait(10)
+            self.process.wait(patient(10))
 
     def tail(self, size: int = 4000) -> str:
         """Return the end of its log."""
@@ -148,7 +148,7 @@ def gone(pid: int) -> bool:
 
 def kill_and_wait(pid: int, seconds: float = 5) -> None:
     """Kill a process that is not our child, and wait until it is gone."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patient(seconds)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
     while not gone(pid) and time.monotonic() < deadline:

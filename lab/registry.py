@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from lab.patience import patient
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -126,10 +128,10 @@ class Registry:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(5)
+                self.process.wait(patient(5))
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(5)
+                self.process.wait(patient(5))
 
     def __enter__(self) -> Self:
         return self
@@ -156,11 +158,11 @@ class Registry:
         return (self.directory / "registry.log").read_text(errors="replace")
 
     def _wait(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patient(seconds)
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise RuntimeError(f"docker-registry ended with {self.process.returncode}: {self.log()[-2000:]}")
-            connection = http.client.HTTPConnection(self.address, timeout=1)
+            connection = http.client.HTTPConnection(self.address, timeout=patient(1))
             with contextlib.suppress(OSError), contextlib.closing(connection):
                 if self.tls:
                     connection.connect()  # whom it authorises is for the test to check

@@ -11,6 +11,7 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.cri_client import failure
+from lab.patience import patient
 from lab.pod_configs import container_config, pod_config, sh
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ async def test_a_caller_that_hangs_up_gets_nothing_half_done(node, client):
     code, _ = await failure(client.RunPodSandbox(config=config, _deadline=0.03))
     # Who notices first, the client or the server, decides which of the two it is.
     assert code in {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patient(10)
     while True:
         # As the kubelet does: look for what is left, remove it, and only then count on the name.
         for item in (await client.ListPodSandbox(filter={"label_selector": {"hung": "up"}})).items:

@@ -11,11 +11,12 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.cri_client import failure
+from lab.patience import patient
 from lab.pod_configs import sh
 
 CREATED, STARTED = cri.CONTAINER_CREATED_EVENT, cri.CONTAINER_STARTED_EVENT
 STOPPED, DELETED = cri.CONTAINER_STOPPED_EVENT, cri.CONTAINER_DELETED_EVENT
-PATIENCE = 30
+PATIENCE = patient(30)
 
 
 @pytest.mark.plugin_differs("1.6 knows no events", before="1.7")

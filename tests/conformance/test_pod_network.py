@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.patience import patient
 from lab.pods import fetch, fetch_script, web_server
 from lab.registry import free_port
 
@@ -90,10 +91,10 @@ async def test_a_udp_host_port_forwards(node, client):
         stdout=asyncio.subprocess.PIPE,
     )
     assert receiver.stdout is not None
-    assert await asyncio.wait_for(receiver.stdout.readline(), 10) == b"ready\n"
+    assert await asyncio.wait_for(receiver.stdout.readline(), patient(10)) == b"ready\n"
     with socket.socket(type=socket.SOCK_DGRAM) as sender:
         sender.sendto(b"by datagram", ("127.0.0.1", port))
-        assert await asyncio.wait_for(receiver.stdout.readline(), 10) == b"by datagram\n"
+        assert await asyncio.wait_for(receiver.stdout.readline(), patient(10)) == b"by datagram\n"
     assert await receiver.wait() == 0
 
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lab import cgroup_driver
+from lab.patience import patient
 from lab.pod_configs import sh
 
 MIB = 1024 * 1024
@@ -22,7 +23,7 @@ async def test_pressure_of_a_container(client, node):
     pod = await node.run(cgroup_parent=cgroup_driver.child(node.cgroup_parent, "pressure"))
     container = await pod.start(command=BURN, resources={"cpu_period": 100_000, "cpu_quota": 10_000})
     await container.logged("ready", 60)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patient(60)
     while True:
         cpu = (await client.ContainerStats(container_id=container.id)).stats.cpu
         if cpu.psi.Some.Total > 500_000_000 and cpu.psi.Some.Avg10 > 0:

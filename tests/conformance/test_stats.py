@@ -12,6 +12,7 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.cgroup_driver import child
 from lab.cri_client import failure
+from lab.patience import patient
 from lab.pod_configs import sh
 
 MIB = 1024 * 1024
@@ -32,7 +33,7 @@ async def pod_stats_of(client, pod):
 
 async def until_the_rate_is(ask, low, high, seconds=12):
     """Ask once a second until the rate of CPU time, in cores, is between two bounds: the first are no rates yet."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patient(seconds)
     while not low < (usage := await ask()).usage_nano_cores.value / 1e9 < high:
         assert time.monotonic() < deadline, f"no rate between {low} and {high} within {seconds} s: {usage}"
         await asyncio.sleep(1.1)
@@ -107,7 +108,7 @@ async def test_the_writable_layer_grows(client, node):
     pod = await node.run()
     container = await pod.start()
     await container.output(f"head -c {3 * MIB} /dev/zero > /written")
-    deadline = time.monotonic() + 25
+    deadline = time.monotonic() + patient(25)
     while (layer := (await stats_of(client, container)).writable_layer).used_bytes.value < 3 * MIB:
         assert time.monotonic() < deadline, layer
         await asyncio.sleep(0.5)

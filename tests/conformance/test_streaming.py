@@ -17,11 +17,12 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.cri_client import failure
+from lab.patience import patient
 from lab.pod_configs import sh
 from lab.pods import fetch, web_server
 
 V4 = "v4.channel.k8s.io"
-PATIENCE = 20
+PATIENCE = patient(20)
 
 
 @contextlib.asynccontextmanager

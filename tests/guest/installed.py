@@ -23,6 +23,7 @@ from lab.cni import PodNetwork
 from lab.containerd import toml
 from lab.cri_client import CriClient
 from lab.lab import push_images
+from lab.patience import patient
 from lab.registry import Registry
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ UNITS = Path("/etc/systemd/system")
 SETTINGS = Path("/etc/cri-shim")
 SOCKET = Path("/run/cri-shim/cri-shim.sock")
 UNIT = "cri-shim.service"
-LONGEST_SECONDS = 400
+LONGEST_SECONDS = patient(80)
 
 
 def allowed() -> bool:
@@ -57,9 +58,9 @@ class Installed:
         """The daemon's process id; 0 when it does not run."""
         return int(shown("MainPID"))
 
-    def until(self, condition: Callable[[], bool], seconds: float = 120) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 24) -> None:
         """Wait for something to become true; raises :class:`AssertionError` with the journal's end when it does not."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patient(seconds)
         while not condition():
             assert time.monotonic() < deadline, f"not within {seconds} s\n{journal()[-4000:]}"
             time.sleep(0.1)

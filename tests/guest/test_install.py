@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.patience import patient
 from lab.registry import Registry
 from tests.guest.installed import allowed, shown, systemctl
 from tests.install.page import PAGE, blocks
@@ -21,7 +22,7 @@ from tests.install.visit import type_commands
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.timeout(1400),
+    pytest.mark.timeout(patient(280)),
     pytest.mark.skipif(not allowed(), reason="installs packages on a machine of its own: make test-guest"),
 ]
 CARRIED = Path("/opt/packages")

@@ -17,6 +17,7 @@ import pytest_asyncio
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.cgroup_driver import ROOT
 from lab.cri_client import CriClient
+from lab.patience import patient
 from lab.pod_configs import sh
 from lab.pods import Pod
 from tests.guest.installed import SETTINGS, SOCKET, UNIT, allowed, connected, installed, journal, shown, systemctl
@@ -30,6 +31,7 @@ pytestmark = [
 COUNT = sh("i=0; while :; do i=$((i+1)); echo line $i; sleep 0.1; done")
 SLICE = ROOT / "kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1.slice"
 SHORT_WATCHDOG = Path(f"/run/systemd/system/{UNIT}.d/10-short-watchdog.conf")
+WATCHDOG_SECONDS = round(patient(2))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def every_line_once(container):
 async def more_lines(container, count=10):
     """Wait until the log has grown by some lines."""
     wanted = len(container.entries()) + count
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patient(60)
     while len(container.entries()) < wanted:
         assert time.monotonic() < deadline, f"{len(container.entries())} of {wanted} lines\n{journal()[-3000:]}"
         await asyncio.sleep(0.1)
@@ -215,12 +217,12 @@ async def test_the_watchdog(machine, pod):
     """A daemon that gives signs of life is left alone; one that is stuck is replaced, and the pod runs on."""
     container = await pod.start(command=COUNT)
     SHORT_WATCHDOG.parent.mkdir(parents=True, exist_ok=True)
-    SHORT_WATCHDOG.write_text("[Service]\nWatchdogSec=5\n")
+    SHORT_WATCHDOG.write_text(f"[Service]\nWatchdogSec={WATCHDOG_SECONDS}\n")
     try:
         await asyncio.to_thread(systemctl, "daemon-reload")
         await asyncio.to_thread(systemctl, "restart", UNIT)
         before = machine.pid
-        await asyncio.sleep(11)
+        await asyncio.sleep(2.2 * WATCHDOG_SECONDS)
         assert machine.pid == before
         os.kill(before, signal.SIGSTOP)
         await asyncio.to_thread(machine.until, lambda: machine.pid not in {0, before})
@@ -239,7 +241,7 @@ async def test_containerd_is_restarted_under_the_daemon(machine, client, pod):
     container = await pod.start(command=COUNT)
     before = machine.pid
     await asyncio.to_thread(systemctl, "restart", "containerd")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patient(60)
     while not all(one.status for one in (await client.Status()).status.conditions if one.type == "RuntimeReady"):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.2)
@@ -330,7 +332,9 @@ async def test_the_doctor_has_nothing_to_say_of_the_units(machine):
     The sandbox image may not be in containerd yet, and the registry is asked.
     """
     command = ["/usr/bin/cri-shim", "doctor", "--network", "-o", "json"]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=300, check=False)
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, timeout=patient(60), check=False
+    )
     report = json.loads(done.stdout)
     assert [each for each in report["findings"] if each["severity"] in {"error", "unknown"}] == []
     assert done.returncode == 0

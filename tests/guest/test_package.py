@@ -23,6 +23,7 @@ from lab.cni import PodNetwork
 from lab.containerd import toml
 from lab.cri_client import CriClient
 from lab.lab import push_images
+from lab.patience import patient
 from lab.pod_configs import sh
 from lab.pods import Container, Pod
 from lab.registry import Registry
@@ -42,7 +43,7 @@ PROGRAM = "/usr/bin/cri-shim"
 LINK = Path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}")
 DROP_IN = Path("/etc/systemd/system/containerd.service.d/10-cri-shim.conf")
 COUNT = sh("i=0; while :; do i=$((i+1)); echo line $i; sleep 0.1; done")
-SECONDS = 400
+SECONDS = patient(80)
 
 
 @dataclass(slots=True)
@@ -129,7 +130,7 @@ async def runs_on(node: Node) -> None:
 
 async def answers_with_the_same_pod(node: Node) -> None:
     """The daemon that runs now has the container, with the same process."""
-    run(PROGRAM, "status", "--wait", "120")
+    run(PROGRAM, "status", "--wait", str(round(patient(24))))
     async with connected() as client:
         answer = await client.ContainerStatus(container_id=node.counting.id, verbose=True)
     assert answer.status.state == cri.CONTAINER_RUNNING
@@ -154,7 +155,7 @@ async def test_set_up_and_a_pod(node):
     said = await asyncio.to_thread(run, PROGRAM, "setup", "--yes")
     assert f"/etc/systemd/system/{UNIT}" not in said
     assert shown("FragmentPath") == f"/lib/systemd/system/{UNIT}"
-    await asyncio.to_thread(run, PROGRAM, "status", "--wait", "120")
+    await asyncio.to_thread(run, PROGRAM, "status", "--wait", str(round(patient(24))))
     async with connected() as client:
         await client.PullImage(image={"image": node.image})
         pod = await Pod.run(client, node.image, log_directory=node.logs, cgroup_parent="system.slice")

@@ -16,10 +16,11 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.cni import PodNetwork
 from lab.cri_client import CriClient
+from lab.patience import patient
 from lab.pod_configs import sh
 from lab.pods import Container, Pod
 from lab.registry import Registry
-from tests.guest.installed import SETTINGS, UNIT, UNITS, allowed, connected, shown, systemctl
+from tests.guest.installed import LONGEST_SECONDS, SETTINGS, UNIT, UNITS, allowed, connected, shown, systemctl
 from tests.install.stand_ins import BUSYBOX, push_images, write_hosts
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the program."""
-    return subprocess.run([str(PROGRAM), *arguments], capture_output=True, text=True, timeout=400, check=False)
+    return subprocess.run(
+        [str(PROGRAM), *arguments], capture_output=True, text=True, timeout=LONGEST_SECONDS, check=False
+    )
 
 
 def has_no_cri() -> bool:
@@ -106,7 +109,7 @@ async def test_set_up(node: Node) -> None:
     assert (shown("ActiveState"), shown("UnitFileState")) == ("active", "enabled")
     assert has_no_cri()
     assert "SystemdCgroup = true" in (SETTINGS / "config.toml").read_text()
-    assert (await asyncio.to_thread(run, "status", "--wait", "120")).returncode == 0
+    assert (await asyncio.to_thread(run, "status", "--wait", str(round(patient(24))))).returncode == 0
     async with connected() as client:
         await client.PullImage(image={"image": BUSYBOX})
         pod = await Pod.run(client, BUSYBOX, log_directory=node.logs, cgroup_parent=SLICE)
@@ -144,7 +147,7 @@ async def test_set_up_again(node: Node) -> None:
     """The daemon has the pod as it was, with all its lines."""
     done = await asyncio.to_thread(run, "setup", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (await asyncio.to_thread(run, "status", "--wait", "120")).returncode == 0
+    assert (await asyncio.to_thread(run, "status", "--wait", str(round(patient(24))))).returncode == 0
     await same_container(node)
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from lab.patience import patient
 from tests.guest.installed import SOCKET, systemctl
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def fetched(path: str) -> Any:
     """Return what the kubelet's server answers; raises OSError while it does not."""
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-    with urllib.request.urlopen(SERVER + path, context=trusting, timeout=60) as answer:
+    with urllib.request.urlopen(SERVER + path, context=trusting, timeout=patient(12)) as answer:
         return json.load(answer)
 
 
@@ -129,9 +130,9 @@ def container_status(name: str) -> dict[str, Any]:
     return dict(statuses[0])
 
 
-def until(condition: Callable[[], object], seconds: float = 300) -> None:
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait for something to become true; raises AssertionError with what the kubelet says last."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patient(seconds)
     while not condition():
         if time.monotonic() > deadline:
             command = ["journalctl", "--no-pager", "--unit", UNIT, "--lines", "40"]

@@ -110,7 +110,7 @@ def test_pods_of_the_three_classes(three):
 
 def test_the_kubelets_statistics(three):
     """Its summary has every pod, with memory and CPU time of each."""
-    until(lambda: set(QOS) <= set(measured()), 120)
+    until(lambda: set(QOS) <= set(measured()), 24)
     for usage in measured().values():
         assert usage["cpu"]["usageCoreNanoSeconds"] > 0
         assert usage["containers"][0]["memory"]["workingSetBytes"] > 0
@@ -157,7 +157,7 @@ async def test_pods_leave_nothing(three):
     for name in QOS:
         remove_pod(name)
     until(lambda: not pods())
-    until(lambda: not any(directory.exists() for directory in directories), 120)
+    until(lambda: not any(directory.exists() for directory in directories), 24)
     async with connected() as client:
         assert not [each for each in (await client.ListContainers()).containers if each.state == cri.CONTAINER_RUNNING]
         sandboxes = (await client.ListPodSandbox()).items
