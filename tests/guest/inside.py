@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DISK = "/dev/vdc"
+# In Debian 13, /tmp is in memory: no swap file can be there, and what a container writes to its layer is its memory.
+ON_DISK = "/var/tmp"
 LONGEST_SECONDS = 120
 """What a test may take on an ordinary machine."""
 LEAST_PATIENCE = 5
@@ -61,8 +63,8 @@ def measured_patience(work: Sequence[str] = WORK) -> int:
 def run(suite: Suite, more: list[str], patience: int) -> int:
     """Run one; its exit code."""
     command = [sys.executable, "-m", *(measurement(suite) if suite.module else test_run(suite, patience)), *more]
-    environment = {**os.environ, "LAB_PAUSE": "/opt/pause", "LAB_PATIENCE": str(patience), **dict(suite.environment)}
-    return subprocess.run(command, env=environment, check=False, stdin=subprocess.DEVNULL).returncode
+    own = {"LAB_PAUSE": "/opt/pause", "LAB_PATIENCE": str(patience), "TMPDIR": ON_DISK, **dict(suite.environment)}
+    return subprocess.run(command, env={**os.environ, **own}, check=False, stdin=subprocess.DEVNULL).returncode
 
 
 def test_run(suite: Suite, patience: int) -> list[str]:
