@@ -40,7 +40,7 @@ def project_disk(cache: Path, packages: Sequence[Path] = ()) -> Path:
     """The disk of the checkout as it is now, with packages in /opt/packages; the one from before, if the same."""
     image = cache / f"project-{fingerprint(packages)}.img"
     if not image.exists():
-        for old in cache.glob("project-*"):
+        for old in cache.glob("project-*.img"):
             old.unlink()
         with TemporaryDirectory(prefix="project-building-", dir=cache) as name:
             tree = Path(name, "opt")
