@@ -25,10 +25,26 @@ def search_words(text: str) -> list[str]:
     return text.lower().split()
 
 
+def avoids_errors(request: web.Request) -> bool:
+    """Return whether the client asks with ``refused=json`` for refusals without the status of an error."""
+    return request.method == "GET" and request.query.get("refused") == "json"
+
+
+def refused(request: web.Request, error: web.HTTPClientError) -> web.Response:
+    """Answer what is refused: JSON if the client asks with ``refused=json``, otherwise raise ``error``.
+
+    The JSON is ``{"refused": {"status": …, "message": …}}``. A browser writes every status of an error into its
+    console, where the page that asked cannot prevent it, although a reader may type any id and any search.
+    """
+    if not avoids_errors(request):
+        raise error
+    return web.json_response({"refused": {"status": error.status, "message": (error.text or error.reason).strip()}})
+
+
 def absent(request: web.Request, why: str) -> web.Response:
     """Answer for something that is not there: JSON null if the client asks with ``absent=null``, otherwise 404.
 
-    A browser writes every 404 as an error into its console, where the page that asked cannot prevent it.
+    This is the older form of ``refused=json``, which pages of the release before ask for.
     """
     if request.query.get("absent") == "null":
         return web.json_response(None)

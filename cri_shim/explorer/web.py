@@ -24,7 +24,7 @@ from cri_shim.explorer.in_pieces import in_pieces
 from cri_shim.explorer.live import MOST_WATCHERS, LiveFeed
 from cri_shim.explorer.pod_history import neighbours_json
 from cri_shim.explorer.pod_routes import PodRoutes
-from cri_shim.explorer.query import absent, number, search_words
+from cri_shim.explorer.query import absent, avoids_errors, number, refused, search_words
 from cri_shim.explorer.search import matching
 from cri_shim.http_limits import LOGGER, PATIENCE, ConnectionLimits
 from cri_shim.ledger.packed import unpacked
@@ -143,7 +143,10 @@ class Site:
         assert self._limits is not None  # noqa: S101 - made before the first request
         with self._limits.answering(request.protocol):
             self._sources.ledger.catch_up()
-            response = await handler(request)
+            try:
+                response = await handler(request)
+            except web.HTTPClientError as error:
+                response = refused(request, _explained(request, error))
             if not response.prepared:
                 response.headers.update(_HEADERS)
             return response
@@ -212,8 +215,12 @@ class Site:
                 text=f"{MOST_WATCHERS} clients watch already, and each costs time of every request; close one\n",
                 headers={"Retry-After": f"{PATIENCE:.0f}"},
             )
-            refusal.force_close()  # a connection that stays open would take a place from other requests
-            raise refusal
+            # A browser ends a stream at 204 without an error in its console, and the page tries again.
+            answer = web.Response(status=204) if avoids_errors(request) else refusal
+            answer.force_close()  # a connection that stays open would take a place from other requests
+            if answer is refusal:
+                raise refusal
+            return answer
         task = asyncio.current_task()
         if task is not None:
             self._streams.add(task)
@@ -257,6 +264,13 @@ class Site:
         finally:
             self._to_take -= 1
         return web.Response(body=answer, content_type=kind)
+
+
+def _explained(request: web.Request, error: web.HTTPClientError) -> web.HTTPClientError:
+    """Return what to say of a path that does not exist; other errors have their own sentence already."""
+    if request.match_info.http_exception is not error or error.status != web.HTTPNotFound.status_code:
+        return error
+    return web.HTTPNotFound(text=f"there is no {escaped(request.path)} here; the explorer is at /\n")
 
 
 def _inflated(body: bytes, encoding: str) -> bytes:

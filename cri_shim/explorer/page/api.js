@@ -2,21 +2,33 @@
 
 let source = null; // of the live events
 const REPEAT_AFTER = 2000; // milliseconds
+const LONGEST = 4096; // characters of an address; the listener reads no line of more than 8190
 const AGAIN = [100, 300, 900]; // milliseconds before each further attempt
 
-/** Return a JSON answer; reject with the listener's error message. */
+/**
+ * Return a JSON answer; reject with the listener's error message. A refusal is asked for as an answer, too, because the browser writes
+ * every other one into its console as an error, and readers may type any id and any search into the address.
+ */
 export async function get(path, parameters = {}) {
-  const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ""));
-  const response = await answered(`${path}${query.size ? `?${query}` : ""}`);
-  if (!response.ok) throw Object.assign(new Error((await response.text()).trim() || `${path}: ${response.status}`), { status: response.status });
-  return response.json();
+  const query = new URLSearchParams([...Object.entries(parameters).filter(([, value]) => value !== ""), ["refused", "json"]]);
+  const address = `${path}?${query}`;
+  if (address.length > LONGEST) throw refusal(414, "What the address asks for is too long.");
+  const response = await answered(address);
+  if (!response.ok) throw refusal(response.status, (await response.text()).trim() || `${path}: ${response.status}`);
+  const answer = await response.json();
+  if (answer?.refused) throw refusal(answer.refused.status, answer.refused.message);
+  return answer;
 }
 
-/** Return one thing by its id, as `get` does. That it is absent is an answer, so that the browser's console has no error. */
+/** Return one thing by its id, as `get` does. A daemon of the release before answers null for what is absent. */
 export async function getOne(path, parameters = {}) {
   const answer = await get(path, { ...parameters, absent: "null" });
-  if (answer === null) throw Object.assign(new Error(`${path} is not remembered`), { status: 404 });
+  if (answer === null) throw refusal(404, `${path} is not remembered`);
   return answer;
+}
+
+function refusal(status, message) {
+  return Object.assign(new Error(message), { status });
 }
 
 // A browser on the node drops what is under way when a pod's network interface comes or goes; asking again is enough.
@@ -67,7 +79,7 @@ function dispatch(name, data) {
 
 /** Follow the live events; the browser reconnects when the daemon is back. */
 export function follow() {
-  source = new EventSource("/api/live");
+  source = new EventSource("/api/live?refused=json");
   source.onopen = () => {
     offered = null; // it may be another release than before
     dispatch("open", null);

@@ -1,6 +1,7 @@
 // Five pictures side by side, one of which shows this daemon and lights up while it works; below them the player.
 
-import { get, listen } from "./api.js";
+import { addressOf } from "./address.js";
+import { get, getOne, listen } from "./api.js";
 import { PICTURES } from "./architectures.js";
 import { deathPanel } from "./death_panel.js";
 import { DOCUMENTED, sourceOf } from "./documented.js";
@@ -11,6 +12,7 @@ import { draw } from "./picture.js";
 import { replay } from "./replay.js";
 import { sideBySide, stopPlaying } from "./side_by_side.js";
 import { mark } from "./sources.js";
+import { failed, gone } from "./states.js";
 
 const WAITING = "Waiting for a request.";
 const AWAY = "The daemon is away: nothing here is live.";
@@ -20,17 +22,21 @@ const place = document.getElementById("architecture");
 const table = h("table", { class: "costs" });
 const caption = h("p", { class: "now", role: "status" }, WAITING);
 
+const notPlayed = h("div", {}); // why the request in the address is not played
+
 let lights = null;
 let away = false;
 let following = true;
 let stopReplay = () => {};
 let refreshing = 0;
 
-/** Show all pictures; with the id of a request, play that one in slow motion. */
+/** Show all pictures; with the number of a request, play that one in slow motion. */
 export async function showArchitecture(id) {
   if (!lights) build();
   await refresh();
-  if (id) await again(id);
+  notPlayed.replaceChildren();
+  if (Number.isNaN(id)) notPlayed.replaceChildren(gone("A request with such a number", remembered()));
+  else if (id) await again(id);
 }
 
 function build() {
@@ -54,7 +60,7 @@ function figure(picture) {
     h("div", { class: "below" },
       panel,
       picture.live ? h("p", { class: "sum measured" }) : DOCUMENTED[picture.name] ? elsewhere(picture) : null,
-      ...(picture.live ? [caption, replayButtons()] : []),
+      ...(picture.live ? [caption, notPlayed, replayButtons()] : []),
       h("details", { class: "left-out" }, h("summary", {}, "What this picture leaves out"), h("ul", {}, ...picture.leavesOut.map((text) => h("li", {}, text))))));
 }
 
@@ -71,6 +77,10 @@ function replayButtons() {
     h("button", { type: "button", id: "stop", class: "quiet", hidden: true, onclick: () => stopReplay() }, "Back to live"));
 }
 
+function remembered() {
+  return h("a", { href: addressOf("requests", "", { method: "RunPodSandbox" }) }, "The pod starts that are remembered");
+}
+
 // The figures of now. When the daemon does not answer, none of them is.
 async function refresh() {
   const [node, totals] = await Promise.all([get("/api/node"), get("/api/methods")]).catch(() => [null, null]);
@@ -82,6 +92,7 @@ async function refresh() {
 
 async function again(id) {
   stopReplay();
+  notPlayed.replaceChildren();
   let number = id;
   if (!number) {
     const answer = await get("/api/requests", { method: "RunPodSandbox", limit: 20 }).catch(() => null);
@@ -89,7 +100,7 @@ async function again(id) {
     number = answer.requests.find((one) => one.code === "OK" && !one.running)?.id;
   }
   if (!number) return lights.say("No pod start is remembered yet. Start a pod, and it can be replayed here.");
-  const record = await get(`/api/requests/${number}`).catch((error) => lights.say(error.message));
+  const record = await getOne(`/api/requests/${number}`).catch((error) => notPlayed.replaceChildren(failed(error, `Request ${number}`, remembered())));
   if (!record) return;
   following = false;
   lights.dark();

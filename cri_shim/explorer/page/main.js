@@ -23,6 +23,11 @@ function showRequest(id, query) {
   else closeRequest();
 }
 
+// The number of a request in an address; NaN for what cannot be one.
+function numberOf(argument) {
+  return /^[1-9]\d{0,14}$/.test(argument) ? Number(argument) : NaN;
+}
+
 // By the first word of the address: the section that is filled, the title of the tab, the function that shows the view, and what
 // the keys do in it. The functions get the address: #/request/1024?method=StopContainer → { view, argument: "1024", query }.
 const VIEWS = {
@@ -30,7 +35,7 @@ const VIEWS = {
   request: {
     section: "requests",
     title: ({ argument }) => `Request ${argument}`,
-    show: ({ argument, query }) => showRequest(/^\d{1,15}$/.test(argument) ? Number(argument) : NaN, query),
+    show: ({ argument, query }) => showRequest(numberOf(argument), query),
     move: moveInRequests,
     search: searchRequests,
     back: () => go(requestAddress("", { row: parsed().argument })),
@@ -40,7 +45,7 @@ const VIEWS = {
     back: () => go(addressOf("pods", "", { row: parsed().argument })) },
   methods: { section: "methods", title: () => "Methods", show: () => showMethods() },
   // #/architecture/1024 plays that request
-  architecture: { section: "architecture", title: () => "Architecture", show: ({ argument }) => showArchitecture(Number(argument)) },
+  architecture: { section: "architecture", title: () => "Architecture", show: ({ argument }) => showArchitecture(argument && numberOf(argument)) },
 };
 
 listen((name) => name === "open" && describeNode());

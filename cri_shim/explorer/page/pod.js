@@ -20,6 +20,7 @@ const place = document.getElementById("pod");
 const MOST_DETAILED = 40; // requests in view whose hops are drawn
 const MOST_BURSTS = 24; // bursts that are drawn at once
 const SOON = 300; // milliseconds after an event about the pod
+const FARTHEST = 1e12; // milliseconds, 30 years: an end of a range beyond it is none
 const RUNNING = 1000; // milliseconds after which a request that runs is drawn longer
 
 let shown = ""; // the id in the address
@@ -49,9 +50,15 @@ export async function showPod(id, query) {
   } catch (error) {
     if (number !== drawing || (pod && !error.status)) return; // while the daemon is away, what was drawn stays
     pod = null;
-    place.replaceChildren(back(), h("h2", {}, `Pod ${id.slice(0, 12)}`),
-      failed(error, `Pod ${id.slice(0, 12)}`, h("a", { href: addressOf("pods") }, "The pods that exist, and those that are remembered")));
+    const what = id ? `Pod ${id.slice(0, 12)}` : "A pod without an id";
+    place.replaceChildren(back(), h("h2", {}, what), failed(error, what, ...ways(id, error)));
   }
+}
+
+// Where to go on from a pod that is not shown. Of several pods whose ids begin alike, the list has those.
+function ways(id, { status }) {
+  const every = h("a", { href: addressOf("pods") }, "The pods that exist, and those that are remembered");
+  return status === 404 || !id ? [every] : [h("a", { href: addressOf("pods", "", { search: id.slice(0, 64) }) }, `Pods whose id begins with ${id.slice(0, 12)}`), every];
 }
 
 /** Go `by` rows down in the table of requests. */
@@ -69,7 +76,7 @@ function viewOf(query) {
   const bursts = burstsOf(requests);
   const page = bursts.slice(0, MOST_BURSTS);
   const whole = [Math.min(0, requests[0]?.start ?? 0), Math.max(1, ...requests.map((one) => one.end))];
-  const number = (name, otherwise) => (query.has(name) && Number.isFinite(Number(query.get(name))) ? Number(query.get(name)) : otherwise);
+  const number = (name, otherwise) => (query.has(name) && Math.abs(Number(query.get(name))) <= FARTHEST ? Number(query.get(name)) : otherwise);
   const from = number("from", whole[0]);
   const to = Math.max(from + 0.001, number("to", bursts.length > MOST_BURSTS ? page.at(-1).to : whole[1]));
   const inView = requests.filter((one) => one.end >= from && one.start <= to);

@@ -7,7 +7,7 @@ import { h } from "./dom.js";
 import { brief, clock, isRead } from "./format.js";
 import { idsOf, nameOf } from "./names.js";
 import { requestHas, wordsOf } from "./search.js";
-import { away, filtered, noRequestYet } from "./states.js";
+import { failed, filtered, noRequestYet } from "./states.js";
 
 const MOST = 250;
 const MOST_ASKED = 2000;
@@ -26,7 +26,8 @@ let chosen = 0;
 let words = [];
 let focusWanted = 0; // the row that the address names and that has not been drawn yet
 let loaded = ""; // the filters that were loaded
-let answered = null; // whether the daemon has answered for the list; null: not yet
+let answered = false; // whether the daemon has answered for the list, or could not be asked
+let error = null; // why the list could not be had
 let waiting = false;
 let loading = 0;
 let typed = 0; // the timer of a search that is being typed
@@ -83,16 +84,18 @@ async function load(wished = filters()) {
   const slowest = slowestFilter.checked;
   const search = words.join(" ");
   const method = methodFilter.value;
+  let failure = null;
   const asked = search
     ? [get("/api/requests", { method, search, slowest: slowest ? "1" : "", reads: readsFilter.checked ? "" : "0",
       limit: (await offers("search")) ? MOST : MOST_ASKED })]
     : [get("/api/requests", { method, limit: slowest ? MOST_ASKED : 200, slowest: slowest ? "1" : "" }),
       // Lists and Status fill the first answer, so requests that change something are fetched separately.
       slowest || method ? { requests: [] } : get("/api/requests", { limit: 200, reads: "0" })];
-  const answers = await Promise.all([get("/api/methods"), ...asked]).catch(() => null);
+  const answers = await Promise.all([get("/api/methods"), ...asked]).catch((reason) => ((failure = reason), []));
   if (number !== loading) return;
-  answered = Boolean(answers);
-  if (!answers) {
+  answered = true;
+  error = failure;
+  if (error) {
     loaded = ""; // asked again as soon as the daemon is back
     return draw();
   }
@@ -190,7 +193,7 @@ function drawEmpty(isEmpty) {
   ].filter(Boolean);
   const narrowed = words.length > 0 || methodFilter.value !== "" || slowestFilter.checked;
   empty.replaceChildren(
-    answered === null ? "" : !answered ? away() : narrowed ? filtered("No remembered request matches.", ...ways)
+    !answered ? "" : error ? failed(error, "The list of requests", ...ways) : narrowed ? filtered("No remembered request matches.", ...ways)
       : requests.size ? filtered("No request that changes something yet.", ...ways) : noRequestYet());
 }
 

@@ -231,7 +231,7 @@ async def test_runs_that_cannot_be_loaded_come_when_the_daemon_is_back(explorer:
 
 async def test_before_the_first_pod_start(explorer: Explorer, tab: Page):
     """Nothing is made up: no price, no replay, and what to do for them."""
-    await tab.route("**/api/methods", lambda route: route.fulfill(json={"methods": []}))
+    await tab.route("**/api/methods?*", lambda route: route.fulfill(json={"methods": []}))
     await tab.route("**/api/requests?**", lambda route: route.fulfill(json={"requests": []}))
     await opened(explorer, tab)
     assert "no pod has been started" in await tab.inner_text(".live-picture .sum")

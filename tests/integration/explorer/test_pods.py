@@ -335,10 +335,10 @@ async def test_the_page_works_with_the_daemon_of_the_release_before(
         else:
             await route.fulfill(response=answer)
 
-    await page.route("**/api/live", lambda route: route.abort())
+    await page.route("**/api/live*", lambda route: route.abort())
     await page.route("**/api/requests*", older)
     await page.route("**/api/requests/*", older)
-    await page.route("**/api/node", older)
+    await page.route("**/api/node?*", older)
     await page.route("**/api/pods*", older)
     await page.route("**/api/pods/*", older)
     await open_page(explorer, page, "pods", "#pods td")

@@ -113,6 +113,35 @@ async def test_what_is_absent_is_null_for_whom_asks_so(listener: HttpListener, p
     assert (await ask(listener, f"{path}?absent=no"))[0] == 404
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "why"),
+    [
+        ("/api/requests/7", 404, "not remembered"),
+        ("/api/requests/seven", 400, "the id of a request is a number"),
+        (f"/api/requests?search={'x' * 300}", 400, "at most 200 characters"),
+        ("/api/requests?limit=-1", 400, "limit is a number"),
+        ("/api/pods/7", 404, "does not exist"),
+        ("/api/pods/%C3%A9", 400, "ASCII"),
+        ("/api/pods/", 404, "the explorer is at /"),
+        ("/pods", 404, "there is no /pods here"),
+    ],
+)
+async def test_a_refusal_is_an_answer_for_whom_asks_so(listener: HttpListener, path: str, status: int, why: str):
+    """The page asks for each with ``refused=json``, so that the console stays empty; others get the status."""
+    plain = await ask(listener, path)
+    assert plain[0] == status
+    assert why in plain[1]
+    answer = await ask(listener, f"{path}{'&' if '?' in path else '?'}refused=json")
+    assert answer[0] == 200
+    assert json.loads(answer[1]) == {"refused": {"status": status, "message": plain[1].strip()}}
+
+
+async def test_another_origin_is_refused_in_any_case(listener: HttpListener):
+    """What keeps other web sites out has the status of an error, whatever they ask for."""
+    assert (await ask(listener, "/api/node?refused=json", Origin="http://evil.example"))[0] == 403
+    assert (await ask(listener, "/api/node?refused=json", "POST"))[0] == 405
+
+
 async def test_the_page_may_run_only_its_own_scripts(listener: HttpListener):
     """The policy allows nothing inline and nothing from elsewhere, and no other origin is let in."""
     async with aiohttp.ClientSession() as session, session.get(f"http://{listener.address}/") as answer:
@@ -230,6 +259,7 @@ async def test_no_more_than_some_may_watch(listener: HttpListener, ledger: Ledge
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         url = f"http://{listener.address}/api/live"
         many = [await session.get(url) for _ in range(MOST_WATCHERS)]
+        assert (await session.get(f"{url}?refused=json")).status == 204, "a browser shows no error, and tries again"
         async with session.get(url) as refused:
             assert refused.status == 503
             assert "clients watch already" in await refused.text()
