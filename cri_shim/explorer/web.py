@@ -195,7 +195,8 @@ class Site:
             return absent(request, "this request is not remembered")
         alike = ledger.newest_of(stored.method) if request.query.get("typical") != "0" else []
         shape = typical([packed.request() for packed in alike if packed.id != stored.id])
-        beside = neighbours_json(stored, ledger.every(), self._sources.reads)
+        wanted = request.query.get("neighbours") != "0"
+        beside = neighbours_json(stored, ledger.every(), self._sources.reads) if wanted else None
         return web.json_response(record(stored) | {"typical": shape, "neighbours": beside})
 
     async def _methods(self, _request: web.Request) -> web.Response:

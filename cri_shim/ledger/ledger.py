@@ -357,7 +357,9 @@ def _note_sending(request: Request, started: float) -> None:
     """Note that the hop that began at ``started`` is sent now; other work may have kept the event loop until now."""
     late = time.perf_counter() - started
     if late >= LATE and not request.ended:
-        request.late = {**(request.late or {}), started: late}
+        if request.late is None:
+            request.late = {}
+        request.late[started] = late
 
 
 def _current_request() -> Request | None:

@@ -79,11 +79,15 @@ def _add_hop(request: Request, shape: HopShape, number: int) -> None:
     )
     charge = None
     if shape.split == "spans":
-        request.server_spans = {**(request.server_spans or {}), span: _seconds(shape.daemon_ms - shift)}
+        if request.server_spans is None:
+            request.server_spans = {}
+        request.server_spans[span] = _seconds(shape.daemon_ms - shift)
     elif shape.split == "estimate":
         charge = Charge(_seconds(shape.transport_ms - shift), _seconds(shape.transport_error_ms))
     elif shape.transport_ms:
-        request.late = {**(request.late or {}), started: _seconds(shape.transport_ms)}
+        if request.late is None:
+            request.late = {}
+        request.late[started] = _seconds(shape.transport_ms)
     request.charges.append(charge)
 
 

@@ -141,7 +141,7 @@ class Recorder:
 
     def _fetch(self, number: int) -> None:
         try:
-            fetched = self._explorer.get(f"/api/requests/{number}", typical="0")
+            fetched = self._explorer.get(f"/api/requests/{number}", typical="0", neighbours="0")
         except KeyError:
             return  # it has been forgotten meanwhile
         if fetched["running"] or not self._is_wanted(fetched):

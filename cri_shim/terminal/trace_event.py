@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
+from heapq import heappop, heappush
 from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -124,14 +125,28 @@ def _to_lanes(slices: list[_Slice]) -> list[tuple[int, str]]:
         by_kind[one.kind].append(one)
     rows: list[tuple[int, str]] = []
     for kind, name in _LANES.items():
-        ends: list[int] = []
         first = len(rows) + 1
-        for one in sorted(by_kind[kind], key=lambda one: (one.start, -one.duration)):
-            lane = next((lane for lane, end in enumerate(ends) if end <= one.start), len(ends))
-            ends[lane : lane + 1] = [max(one.end, one.start + 1)]  # two slices of no length are two slices
-            one.lane = first + lane
-        rows += [(first + lane, name if not lane else f"{name} ({lane + 1})") for lane in range(len(ends))]
+        count = _lay_out(by_kind[kind], first)
+        rows += [(first + lane, name if not lane else f"{name} ({lane + 1})") for lane in range(count)]
     return rows
+
+
+def _lay_out(slices: list[_Slice], first: int) -> int:
+    """Give each slice the first row in which it overlaps no other, counted from ``first``; return how many rows."""
+    count = 0
+    free: list[int] = []
+    taken: list[tuple[int, int]] = []
+    """Heaps: the rows in which nothing is under way, and of the others when they become free, and which they are."""
+    for one in sorted(slices, key=lambda one: (one.start, -one.duration)):
+        while taken and taken[0][0] <= one.start:
+            heappush(free, heappop(taken)[1])
+        if not free:
+            heappush(free, count)
+            count += 1
+        lane = heappop(free)
+        heappush(taken, (max(one.end, one.start + 1), lane))  # two slices of no length are two slices
+        one.lane = first + lane
+    return count
 
 
 def _metadata(title: str, rows: list[tuple[int, str]]) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ function viewOf(query) {
 
 async function fetchRecords(requests) {
   const asked = requests.filter((one) => !records.has(one.id) || records.get(one.id).running);
-  const answers = await Promise.all(asked.map((one) => getOne(`/api/requests/${one.id}`, { typical: "0" }).catch(() => null))); // null: forgotten meanwhile
+  const answers = await Promise.all(asked.map((one) => getOne(`/api/requests/${one.id}`, { typical: "0", neighbours: "0" }).catch(() => null))); // null: forgotten meanwhile
   for (const record of answers) if (record) records.set(record.id, record);
 }
 

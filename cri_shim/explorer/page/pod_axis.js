@@ -13,14 +13,22 @@ const WIDEST_BREAK = 4; // percent
 export function axisOf(from, to, moments, busy, { toScale = false } = {}) {
   const inside = moments.filter((at) => at > from && at < to);
   const points = [...new Set([from, ...inside, Math.max(to, from + 0.001)])].sort((one, other) => one - other);
-  const stretches = points.slice(1).map((end, index) => stretch(points[index], end, busy));
+  const stretches = points.slice(1).map((end, index) => ({ from: points[index], to: end, idle: true, cut: false }));
+  markBusy(stretches, busy);
   if (!toScale) decideCuts(stretches);
   return laidOut(joined(stretches));
 }
 
-function stretch(from, to, busy) {
-  const middle = (from + to) / 2;
-  return { from, to, idle: !busy.some(([start, end]) => start <= middle && middle <= end), cut: false };
+// Both are gone through once, in order of time: a pod has thousands of requests, and each of them two moments.
+function markBusy(stretches, busy) {
+  const intervals = [...busy].sort(([one], [other]) => one - other);
+  let next = 0;
+  let reach = -Infinity; // the latest end of the intervals that have begun
+  for (const one of stretches) {
+    const middle = (one.from + one.to) / 2;
+    for (; next < intervals.length && intervals[next][0] <= middle; next += 1) reach = Math.max(reach, intervals[next][1]);
+    one.idle = reach < middle;
+  }
 }
 
 // A wait inside of a request is cut if it is far longer than everything shorter together; a pause between requests already
@@ -70,9 +78,20 @@ export function stepOf({ drawn }) {
 
 /** Where a moment is on the axis, in percent. */
 function placeOf(segments, at) {
-  const one = segments.find(({ to }) => at <= to) ?? segments.at(-1);
+  const one = segments[firstOf(segments.length, (index) => at <= segments[index].to)] ?? segments.at(-1);
   const share = Math.min(1, Math.max(0, (at - one.from) / (one.to - one.from)));
   return one.left + share * one.width;
+}
+
+// The first of `count` places for which `holds` is true, which it then is for all later ones; `count` if it is for none.
+function firstOf(count, holds) {
+  let [low, high] = [0, count];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 /** The moment at a place in percent. */
@@ -84,10 +103,20 @@ export function momentAt({ segments }, percent) {
 /** Put intervals into as few rows as they need so that none covers another. */
 export function stacked(pieces) {
   const rows = [];
-  for (const piece of [...pieces].sort((one, other) => one.start - other.start || other.end - one.end)) {
-    const row = rows.find((pieces) => pieces.at(-1).end <= piece.start);
-    if (row) row.push(piece);
-    else rows.push([piece]);
+  const rowOf = new Map();
+  const free = []; // rows in which nothing is under way, in ascending order
+  const ordered = [...pieces].sort((one, other) => one.start - other.start || other.end - one.end);
+  const ending = [...ordered].sort((one, other) => one.end - other.end);
+  let ended = 0;
+  for (const piece of ordered) {
+    // Of pieces without a length, one may end at this moment and not have a row yet.
+    for (; ending[ended].end <= piece.start && rowOf.has(ending[ended]); ended += 1) {
+      const row = rowOf.get(ending[ended]);
+      free.splice(firstOf(free.length, (index) => free[index] > row), 0, row);
+    }
+    const row = free.shift() ?? rows.push([]) - 1;
+    rows[row].push(piece);
+    rowOf.set(piece, row);
   }
   return rows;
 }

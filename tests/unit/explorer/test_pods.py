@@ -211,6 +211,7 @@ async def test_a_request_has_its_neighbours(node: Node):
     assert last["neighbours"]["next"] is None
     image = node.note("PullImage", image="busybox")
     assert (await node.get(f"/api/requests/{image.id}"))["neighbours"] == {"previous": None, "next": None}
+    assert (await node.get(f"/api/requests/{image.id}?neighbours=0"))["neighbours"] is None
     assert (await node.get(f"/api/requests/{image.id}?typical=0"))["typical"] is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -277,6 +278,22 @@ async def test_one_bad_record_costs_itself_only():
     assert stored is not None
     assert stored.subject == {"image": "reg/a\\ud800"}
     assert stored.error == "no match for \ufffd"
+
+
+def test_late_hops_are_noted_in_one_place():
+    """Copying the notes for each hop took as long as all hops before it, and a pull has thousands."""
+    pending: list[Callable[[], None]] = []
+    ledger = Ledger(soon=lambda call, *values: pending.append(partial(call, *values)))
+    request = ledger.open("PullImage")
+    for number in range(3):
+        ledger.note_call("s.Content/Write", time.perf_counter() - number - 1.0)
+    pending.pop()()
+    noted = request.late
+    while pending:
+        pending.pop()()
+    assert request.late is noted
+    assert noted is not None
+    assert len(noted) == 3
 
 
 async def test_a_hop_that_the_event_loop_sends_late_is_own_work_until_then():

@@ -10,7 +10,7 @@ import pytest
 
 from cri_shim.ledger.older_record import completed
 from cri_shim.ledger.unfinished import UNFINISHED
-from cri_shim.terminal.trace_event import trace_events
+from cri_shim.terminal.trace_event import _Slice, _to_lanes, trace_events
 from tests.unit.terminal.records import HELPER, RECORD, hop
 
 ARROWS = {"s", "f"}
@@ -63,6 +63,29 @@ def test_times_are_microseconds_since_the_first_request():
     assert (shown["StartContainer 8"]["ts"], shown["StartContainer 8"]["dur"]) == (1_500_000, 100_000)
     assert (shown["Tasks/Start"]["ts"], shown["Tasks/Start"]["dur"]) == (1_502_250, 3_500)
     assert drawn["otherData"]["zero"].startswith("2025-11-24T")
+
+
+class Counted(int):
+    """A moment that counts how often it is compared."""
+
+    compared = 0
+
+    def __le__(self, other: int) -> bool:
+        Counted.compared += 1
+        return super().__le__(other)
+
+    def __ge__(self, other: int) -> bool:
+        Counted.compared += 1
+        return super().__ge__(other)
+
+
+def test_the_rows_of_many_slices_are_found_without_a_search_through_all():
+    """Twenty thousand hops at once took seconds; each slice costs a few comparisons, however many rows there are."""
+    many = [_Slice("hop", "Write", Counted(start), 10_000, {}) for start in range(3000)]
+    Counted.compared = 0
+    assert len(_to_lanes(many)) == 3000
+    assert Counted.compared < 10 * len(many)
+    assert [one.lane for one in many] == list(range(1, 3001))
 
 
 def test_slices_of_a_row_do_not_overlap():
