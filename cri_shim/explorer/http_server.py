@@ -54,7 +54,8 @@ class HttpListener:
         self._identity: tuple[int, int] | None = None
         self._site: Site | None = None
         self._starting: asyncio.Task[None] | None = None
-        self._lock = contextlib.ExitStack()
+        self._held = contextlib.ExitStack()
+        """The lock beside a unix socket, and the directories that were made for both: they go when it is closed."""
         self.address = ""
         """Where it listens; empty while it does not."""
 
@@ -65,11 +66,11 @@ class HttpListener:
             return
         try:
             if self._path:
-                Path(self._path).parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-                self._lock.enter_context(FileLock(f"{self._path}.lock"))
+                self._make_directories()
+                self._held.enter_context(FileLock(f"{self._path}.lock", removed=True))
             self._listen()
         except OSError as error:
-            self._lock.close()
+            self._held.close()
             self._failed(error)
             return
         try:
@@ -114,7 +115,7 @@ class HttpListener:
                 continue
             await self._release()
             try:
-                Path(self._path).parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+                self._make_directories()
                 self._listen()
             except OSError as error:
                 if not complained:
@@ -146,11 +147,23 @@ class HttpListener:
         if bound:
             self._file.unlink(missing_ok=True)
             self._remove_socket()
-        self._lock.close()
+        self._held.close()
+
+    def _make_directories(self) -> None:
+        """Make the directories of the socket that are missing; those that are empty at the end go again."""
+        parent = Path(self._path).parent
+        for missing in reversed([one for one in (parent, *parent.parents) if not one.exists()]):
+            missing.mkdir(exist_ok=True, mode=0o755)
+            self._held.callback(_remove_empty, missing)
 
     def _remove_socket(self) -> None:
         if self._path and identity(self._path) == self._identity:
             Path(self._path).unlink(missing_ok=True)
+
+
+def _remove_empty(directory: Path) -> None:
+    with contextlib.suppress(OSError):  # others use it, or have removed it
+        directory.rmdir()
 
 
 def _on_port(address: str) -> socket.socket:

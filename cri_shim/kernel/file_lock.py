@@ -26,14 +26,28 @@ class HeldError(OSError):
 
 
 class FileLock:
-    """The lock of ``path``, a file that is created for it and stays: removing it would race with the next holder."""
+    """The lock of ``path``, a file that is created for it and stays, unless it is to be ``removed`` with the lock.
 
-    def __init__(self, path: str) -> None:
+    A file that is removed may be open in a process that waits for its lock, and be made anew by a third one. So whoever
+    gets a lock checks that it is that of the file at ``path``. A daemon of an earlier release does not check, so what
+    keeps two daemons apart stays.
+    """
+
+    def __init__(self, path: str, *, removed: bool = False) -> None:
         self._path = path
+        self._removed = removed
         self._fd = -1
 
     def __enter__(self) -> Self:
         """Take the lock; raises :class:`HeldError` if another process has it, OSError if the file cannot be made."""
+        while (fd := self._locked()) is None:
+            pass
+        self._fd = fd
+        _write_pid(fd)
+        return self
+
+    def _locked(self) -> int | None:
+        """Return the descriptor of the locked file; None if the file was removed before it was locked."""
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,14 +58,18 @@ class FileLock:
         except OSError:
             os.close(fd)
             raise
-        self._fd = fd
-        _write_pid(fd)
-        return self
+        if _is_at(fd, self._path):
+            return fd
+        os.close(fd)
+        return None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Release the lock, even if a program that was just started has not closed its copy yet."""
+        if self._removed and _is_at(self._fd, self._path):
+            with suppress(OSError):  # a file that stays locks nothing
+                os.unlink(self._path)  # noqa: PTH108 - a name, not a path
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)
 
@@ -70,6 +88,15 @@ def holder_of_lock(path: str | os.PathLike[str]) -> str:
     finally:
         os.close(fd)
     return ""
+
+
+def _is_at(fd: int, path: str) -> bool:
+    """Return whether the open file is the one that ``path`` names."""
+    try:
+        there = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - a name, not a path
+    except OSError:
+        return False
+    return os.path.samestat(there, os.fstat(fd))
 
 
 def _named(fd: int) -> str:

@@ -18,6 +18,7 @@ from cri_shim.recording.recorded_ledger import MOST_REQUESTS
 from cri_shim.terminal.durations import size
 from cri_shim.terminal.fetch import UnreachableError
 from cri_shim.terminal.screen import print_error
+from cri_shim.terminal.signals import ending_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ def record(explorer: Explorer, path: Path, *, seconds: float | None, pod: str) -
         with _ended_by_signals() as ended:
             print_error("recording; Ctrl-C ends it and writes the file")
             problem = recorder.follow(ended, seconds)
-        written = recorder.write(path)
+            written = recorder.write(path)  # here, so that another Ctrl-C does not interrupt it
     except RecordingError as error:
         print_error(str(error))
         return 1
@@ -200,13 +201,13 @@ class Recorder:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[threading.Event]:
-    """Set the event at SIGINT and SIGTERM, so that what was recorded is written."""
+    """Set the event at a signal that ends the command, so that what was recorded is written."""
     ended = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
         ended.set()
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, end) for number in ending_signals()}
     try:
         yield ended
     finally:

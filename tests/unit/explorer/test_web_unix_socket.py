@@ -58,6 +58,7 @@ async def test_a_unix_socket_is_for_root_and_its_group(on_socket, tmp_path: Path
         assert (await asyncio.to_thread(Explorer(address).get, "/api/node"))["pods"] == 0
     await listener.stop()
     assert not path.exists()
+    assert not path.parent.exists(), "the lock beside it goes, too, and so does the directory that was made for both"
 
 
 @pytest.mark.parametrize("asked_before", [False, True])
@@ -75,6 +76,14 @@ async def test_a_deleted_unix_socket_is_made_again(on_socket, monkeypatch, asked
                 await asyncio.sleep(0.01)
         assert b'"pods": 0' in await over_unix(path)
     watching.cancel()
+
+
+async def test_a_directory_that_others_use_stays(on_socket):
+    """The listener removes only what it has made, and only if it is empty."""
+    listener, path = on_socket
+    (path.parent / "of-another").touch()
+    await listener.stop()
+    assert [one.name for one in path.parent.iterdir()] == ["of-another"]
 
 
 async def test_a_socket_that_was_left_behind_is_replaced_and_a_living_one_is_not(ledger: Ledger, tmp_path: Path):

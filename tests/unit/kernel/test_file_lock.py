@@ -110,3 +110,41 @@ def test_a_full_disk_locks_all_the_same(tmp_path, monkeypatch):
         with pytest.raises(HeldError, match="another process"), FileLock(str(path)):
             pass
         assert path.read_text() == ""
+
+
+def test_a_lock_that_is_removed_leaves_no_file(tmp_path):
+    """Also if the file was replaced meanwhile, which then is that of another holder and stays."""
+    path = tmp_path / "lock"
+    with FileLock(str(path), removed=True):
+        assert path.exists()
+    assert not path.exists()
+    with FileLock(str(path), removed=True):
+        path.unlink()
+        with FileLock(str(path)):
+            pass
+    assert path.exists()
+
+
+def test_a_file_that_is_removed_while_it_is_opened_locks_nothing(tmp_path, monkeypatch):
+    """Its lock would be free for whoever makes the file anew: so the one that gets it opens the file again."""
+    path = str(tmp_path / "lock")
+    opened = os.open
+    before = FileLock(path, removed=True)
+    before.__enter__()
+
+    def open_late(*arguments):
+        fd = opened(*arguments)
+        if arguments[0] == path and os.path.exists(path) and before is not None:
+            release()
+        return fd
+
+    def release():
+        nonlocal before
+        held, before = before, None
+        held.__exit__(None, None, None)
+
+    monkeypatch.setattr(os, "open", open_late)
+    with FileLock(path):
+        monkeypatch.undo()
+        with pytest.raises(HeldError), FileLock(path):
+            pass

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +16,7 @@ from cri_shim.recording.file import read_recording
 from cri_shim.terminal import record as module
 from cri_shim.terminal.fetch import UnreachableError
 from cri_shim.terminal.record import Recorder, record
+from cri_shim.terminal.signals import ending_signals
 from tests.unit.terminal.records import RECORD
 
 if TYPE_CHECKING:
@@ -137,6 +141,27 @@ def test_a_signal_ends_it(tmp_path: Path):
     about = read_recording(tmp_path / "file").about
     assert about.complete
     assert about.left_out.requests == 1, "what was not asked for yet is counted"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_nothing_is_left_of_a_recording_that_was_shown(file: Path, tmp_path: Path, number: signal.Signals):
+    """However it ends, also by closing the terminal: socket, lock and the directories that were made for them go."""
+    path = tmp_path / "of" / "it" / "socket"
+    command = [sys.executable, "-m", "cri_shim.cli", "hops", "open", str(file), "--listen", f"unix://{path}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as shown:
+        assert shown.stdout is not None
+        assert b"until Ctrl-C" in shown.stdout.readline()
+        assert path.exists()
+        shown.send_signal(number)
+        assert shown.wait() == 0
+    assert not (tmp_path / "of").exists()
+
+
+def test_a_hangup_that_is_ignored_ends_nothing(monkeypatch: pytest.MonkeyPatch):
+    """As under nohup."""
+    assert signal.SIGHUP in ending_signals()
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)
+    assert ending_signals() == [signal.SIGINT]
 
 
 def test_the_oldest_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
