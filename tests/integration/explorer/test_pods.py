@@ -138,7 +138,8 @@ async def test_many_pieces_are_laid_out_quickly(explorer: Explorer, page: Page):
         """() => import("/page/pod_axis.js").then(({ axisOf, stacked }) => {
         let compared = 0;
         const count = 3000;
-        const pieces = Array.from({ length: count }, (_, at) => ({ start: at, get end() { compared += 1; return 1e6; } }));
+        const pieces = Array.from({ length: count },
+            (_, at) => ({ start: at, get end() { compared += 1; return 1e6; } }));
         const rows = stacked(pieces).length;
         const busy = pieces.map((_, at) => ({ 0: at * 1000, get 1() { compared += 1; return at * 1000 + 10; },
             *[Symbol.iterator]() { yield this[0]; yield this[1]; } }));

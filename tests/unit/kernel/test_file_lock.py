@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -129,19 +130,13 @@ def test_a_file_that_is_removed_while_it_is_opened_locks_nothing(tmp_path, monke
     """Its lock would be free for whoever makes the file anew: so the one that gets it opens the file again."""
     path = str(tmp_path / "lock")
     opened = os.open
-    before = FileLock(path, removed=True)
-    before.__enter__()
+    before = ExitStack()
+    before.enter_context(FileLock(path, removed=True))
 
     def open_late(*arguments):
         fd = opened(*arguments)
-        if arguments[0] == path and os.path.exists(path) and before is not None:
-            release()
+        before.close()
         return fd
-
-    def release():
-        nonlocal before
-        held, before = before, None
-        held.__exit__(None, None, None)
 
     monkeypatch.setattr(os, "open", open_late)
     with FileLock(path):
