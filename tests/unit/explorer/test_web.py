@@ -105,43 +105,6 @@ async def test_nothing_can_be_changed(listener: HttpListener):
     assert (await ask(listener, "/api/live", "HEAD"))[0] == 405  # its answer would have a body, and no end
 
 
-@pytest.mark.parametrize("path", ["/api/requests/7", "/api/pods/7"])
-async def test_what_is_absent_is_null_for_whom_asks_so(listener: HttpListener, path: str):
-    """A browser shows each 404 as an error of the page; without ``absent=null``, it stays one."""
-    assert (await ask(listener, path))[0] == 404
-    assert await ask(listener, f"{path}?absent=null") == (200, "null")
-    assert (await ask(listener, f"{path}?absent=no"))[0] == 404
-
-
-@pytest.mark.parametrize(
-    ("path", "status", "why"),
-    [
-        ("/api/requests/7", 404, "not remembered"),
-        ("/api/requests/seven", 400, "the id of a request is a number"),
-        (f"/api/requests?search={'x' * 300}", 400, "at most 200 characters"),
-        ("/api/requests?limit=-1", 400, "limit is a number"),
-        ("/api/pods/7", 404, "does not exist"),
-        ("/api/pods/%C3%A9", 400, "ASCII"),
-        ("/api/pods/", 404, "the explorer is at /"),
-        ("/pods", 404, "there is no /pods here"),
-    ],
-)
-async def test_a_refusal_is_an_answer_for_whom_asks_so(listener: HttpListener, path: str, status: int, why: str):
-    """The page asks for each with ``refused=json``, so that the console stays empty; others get the status."""
-    plain = await ask(listener, path)
-    assert plain[0] == status
-    assert why in plain[1]
-    answer = await ask(listener, f"{path}{'&' if '?' in path else '?'}refused=json")
-    assert answer[0] == 200
-    assert json.loads(answer[1]) == {"refused": {"status": status, "message": plain[1].strip()}}
-
-
-async def test_another_origin_is_refused_in_any_case(listener: HttpListener):
-    """What keeps other web sites out has the status of an error, whatever they ask for."""
-    assert (await ask(listener, "/api/node?refused=json", Origin="http://evil.example"))[0] == 403
-    assert (await ask(listener, "/api/node?refused=json", "POST"))[0] == 405
-
-
 async def test_the_page_may_run_only_its_own_scripts(listener: HttpListener):
     """The policy allows nothing inline and nothing from elsewhere, and no other origin is let in."""
     async with aiohttp.ClientSession() as session, session.get(f"http://{listener.address}/") as answer:
