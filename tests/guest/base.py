@@ -39,7 +39,7 @@ PACKAGES = (
 )
 # What a guest has besides whose kernel enforces SELinux, and how its kernel is told.
 SELINUX_PACKAGES = ("selinux-policy-default", "policycoreutils", "selinux-utils")
-SELINUX_COMMAND_LINE = "security=selinux selinux=1 enforcing=1"
+SELINUX_COMMAND_LINE = "security=selinux selinux=1 enforcing=1 sysctl.kernel.printk_ratelimit=0"
 SIZE = "3G"
 ROOT = Path(__file__).parent / "root"
 SELINUX_ROOT = Path(__file__).parent / "root-selinux"
@@ -135,6 +135,8 @@ def build(directory: Path, release: str, sources: str, settings: str, *, selinux
             "-",
             stdin=sources,
         )
+        if selinux:
+            label_files(tree)
         for pattern, target in (("vmlinuz-*", "vmlinuz"), ("initrd.img-*", "initrd")):
             (boot,) = (tree / "boot").glob(pattern)
             boot.rename(done / target)
@@ -143,16 +145,23 @@ def build(directory: Path, release: str, sources: str, settings: str, *, selinux
 
 
 def selinux_hooks() -> tuple[str, ...]:
-    """Return what makes the Debian one that enforces SELinux: a module for containers, and a label on every file.
-
-    Debian's policy names the type of containers, and does not define it.
-    """
-    contexts = "/etc/selinux/default/contexts/files/file_contexts"
+    """Return what adds a module for containers to the policy: Debian's names their type, and does not define it."""
     return (
         f"--customize-hook=sync-in {SELINUX_ROOT} /",
         '--customize-hook=chroot "$1" semodule -n -s default -i /usr/local/share/selinux/container.cil',
-        f'--customize-hook=chroot "$1" setfiles -F -e /proc -e /sys -e /dev {contexts} /',
     )
+
+
+def label_files(tree: Path) -> None:
+    """Label every file of a Debian as its policy says; the last step, because mmdebstrap makes files after its hooks.
+
+    Without a label on /etc/machine-id, journald may not read it, and does not start.
+    """
+    contexts = "/etc/selinux/default/contexts/files/file_contexts"
+    excluded = [word for directory in ("/proc", "/sys", "/dev") for word in ("-e", directory)]
+    # setfiles sets a label through /proc/self/fd; with -m it does not mind that this kernel has no SELinux.
+    with_proc = ("unshare", "--pid", "--fork", f"--mount-proc={tree}/proc")
+    run(*with_proc, "chroot", str(tree), "setfiles", "-m", "-F", *excluded, contexts, "/")
 
 
 def make_disk(image: Path, tree: Path, *, size: str, label: str = "") -> None:
