@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 
 
 def write(run: Run, other: Run | None, html: Path | None, markdown: Path | None) -> list[Path]:
-    """Write the requested files; the Markdown has its pictures, and no older ones, in a folder of the same name."""
+    """Write the requested files, in new directories where need be.
+
+    The Markdown has its pictures, and no older ones, in a folder of the same name.
+    """
     blocks = document.document(run) if other is None else two_runs.document(run, other)
     written = []
     if html:
+        html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(to_html(blocks), encoding="utf-8")
         written.append(html)
     if markdown:

@@ -72,6 +72,14 @@ def test_report_writes_beside_the_file(tmp_path, capsys):
     assert (tmp_path / "run.md").exists()
 
 
+@pytest.mark.parametrize(("option", "name"), [("--html", "report.html"), ("--markdown", "report.md")])
+def test_report_makes_the_directory(tmp_path, option, name):
+    """A result file does, too."""
+    result_file.save(tmp_path / "run.json", run(0.8))
+    assert compare("report", str(tmp_path / "run.json"), option, str(tmp_path / "a/b" / name)) == 0
+    assert (tmp_path / "a/b" / name).exists()
+
+
 def test_report_of_two_runs(tmp_path):
     """Both names are in the name of the report."""
     result_file.save(tmp_path / "a.json", run(1.3))
