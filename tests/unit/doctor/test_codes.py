@@ -20,6 +20,14 @@ def test_the_page_has_a_row_for_each_code():
     assert all(row[3].strip() for row in rows)
 
 
+def test_the_example_of_the_page_counts_all_codes():
+    match = re.search(
+        r"^(\d+) checks: 1 error, 1 note, (\d+) fine$", (PROJECT / "docs/doctor.md").read_text(), re.MULTILINE
+    )
+    assert match is not None
+    assert (int(match[1]), int(match[2])) == (len(CODES), len(CODES) - 2)
+
+
 def test_the_network_of_the_page_is_a_healthy_one(tmp_path):
     match = re.search(r"```json\n(.*?)```", (PROJECT / "docs/doctor.md").read_text(), re.DOTALL)
     assert match is not None
