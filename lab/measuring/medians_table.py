@@ -17,10 +17,10 @@ NAMES = {
     "original": "containerd 1.0 with cri-containerd",
     "plugin": "the CRI plugin, containerd 1.6",
     "plugin-2.1": "the CRI plugin, containerd 2.1",
-    "bridge": "cri-shim before containerd 1.6",
-    "bridge-2.1": "cri-shim before containerd 2.1",
+    "bridge": "cri-shim in front of containerd 1.6",
+    "bridge-2.1": "cri-shim in front of containerd 2.1",
     "pinned": "cri-shim, pods without a pause process",
-    "pinned-2.1": "the same before containerd 2.1",
+    "pinned-2.1": "the same in front of containerd 2.1",
     "crio-pause": "CRI-O with pause containers",
     "crio": "CRI-O, pods without a pause process",
 }
