@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import tarfile
+from pathlib import Path
 
 import grpc
 import pytest
@@ -94,10 +96,12 @@ async def test_streaming_lists_say_what_the_lists_say(client, node):
 @pytest.mark.plugin_differs("1.x has no RuntimeConfig", before="2.0")
 @pytest.mark.proves("RuntimeService.RuntimeConfig")
 async def test_the_cgroup_driver_is_reported(client, node):
-    """The driver is the one in whose form the containers' cgroups are named."""
+    """The driver is the one in whose form the containers' cgroups are named, as the node sees them."""
     pod = await node.run()
     container = await pod.start()
-    shown = await container.output("cat /proc/self/cgroup")
+    status = await client.ContainerStatus(container_id=container.id, verbose=True)
+    shown = Path(f"/proc/{json.loads(status.info['info'])['pid']}/cgroup").read_text()
+    assert container.id in shown
     driver = (await client.RuntimeConfig()).linux.cgroup_driver
     assert driver == (cri.SYSTEMD if f"{container.id}.scope" in shown else cri.CGROUPFS)
 
