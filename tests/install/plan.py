@@ -13,8 +13,11 @@ CRICTL: Final = ("crictl ", "pod=", "container=", "cri-shim hops")
 
 DOWNLOADS: Final = ("apt update", "apt install containerd ")
 """How commands begin that a node need not run that has those packages."""
-NOTHING_LEFT: Final = "! find /etc /usr /var /run -xdev -name '*cri-shim*' -not -path '/var/lib/dpkg/*' | grep ."
-"""Nothing on the node has the name of the program."""
+NOTHING_LEFT: Final = (
+    "! find /etc /usr /var /run -xdev -name '*cri-shim*' -not -path '/var/lib/dpkg/*' -not -name 'cri-shim_*.deb'"
+    " | grep ."
+)
+"""Nothing on the node has the name of the program but the package, wherever it was downloaded to."""
 COMPILED: Final = "dpkg-deb --contents dist/cri-shim_*.deb | grep 'cri_shim/__pycache__/__init__'"
 """The package has bytecode, so that commands run by root write none among its files."""
 CRI_IS_BACK: Final = "ctr plugins ls | grep -E '^io.containerd.(grpc.v1 +cri|cri.v1 +runtime) '"
