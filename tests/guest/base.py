@@ -67,7 +67,7 @@ class Base:
         release = guest_release()
         sources, settings = apt_sources(release), apt_settings()
         name = f"{'selinux' if selinux else 'base'}-{release}"
-        directory = cache / f"{name}-{recipe(sources, settings)}"
+        directory = cache / f"{name}-{recipe(sources, settings, selinux=selinux)}"
         command_line = SELINUX_COMMAND_LINE if selinux else ""
         base = cls(directory / "root.img", directory / "vmlinuz", directory / "initrd", command_line)
         if not directory.exists():
@@ -77,9 +77,9 @@ class Base:
         return base
 
 
-def recipe(*parts: str) -> str:
+def recipe(*parts: str, selinux: bool = False) -> str:
     """A name for all that decides what is in the image."""
-    roots = (ROOT, SELINUX_ROOT)
+    roots = (ROOT, SELINUX_ROOT) if selinux else (ROOT,)
     files = [Path(__file__), *sorted(path for root in roots for path in root.rglob("*") if path.is_file())]
     content = [*(part.encode() for part in parts), *(path.read_bytes() for path in files)]
     return hashlib.sha256(b"\0".join(content)).hexdigest()[:16]
