@@ -21,10 +21,13 @@ h1,h2,h3{{line-height:1.25;margin:2.2em 0 .6em}}h1{{margin-top:0}}
 table{{border-collapse:collapse;display:block;overflow-x:auto;font-variant-numeric:tabular-nums;margin:1em 0}}
 th,td{{padding:.25em .7em;border-bottom:1px solid var(--rule);text-align:right;white-space:nowrap;vertical-align:top}}
 th.word,td.word{{text-align:left;white-space:normal}}th{{color:var(--quiet);font-weight:600}}
-figure{{margin:1.2em 0}}figcaption,.quiet{{color:var(--quiet);font-size:.9em}}
+figure{{margin:1.2em 0}}figure div{{overflow-x:auto}}figcaption,.quiet{{color:var(--quiet);font-size:.9em}}
 code,pre{{font:.92em ui-monospace,monospace}}pre{{overflow-x:auto;padding:.7em 1em;border:1px solid var(--rule)}}
 .warn{{background:var(--warn);padding:.7em 1em;border-left:4px solid var(--c1)}}
-{svg.STYLE}"""
+{svg.STYLE}
+@media(max-width:48rem){{svg.plot{{max-width:none}}}}
+"""
+"""Where a plot would shrink until its words cannot be read, it keeps its size and is scrolled, as tables are."""
 
 
 def to_html(blocks: Sequence[Block]) -> str:
@@ -48,7 +51,7 @@ def _block(block: Block) -> str:
         case Table():
             return _table(block)
         case Picture():
-            return f"<figure>{block.content}<figcaption>{_inline(block.caption)}</figcaption></figure>"
+            return f"<figure><div>{block.content}</div><figcaption>{_inline(block.caption)}</figcaption></figure>"
         case Code():
             return f"<pre>{escape(block.text)}</pre>"
 

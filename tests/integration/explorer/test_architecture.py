@@ -39,6 +39,21 @@ async def moment(page: Page) -> float:
     return float(await page.input_value("#scrub"))
 
 
+async def test_the_rows_of_pictures_are_even(explorer: Explorer, page: Page):
+    """Five cards: whatever fits into a row, each row is as wide as the others, and its cards are alike."""
+    await opened(explorer, page)
+    for width in (390, 820, 1024, 1440, 1920, 2560):
+        await page.set_viewport_size({"width": width, "height": 900})
+        cards: list[list[int]] = await page.eval_on_selector_all(
+            ".picture",
+            """all => all.map((one) => one.getBoundingClientRect())
+            .map(({ left, right, top, width }) => [top, left, right, width].map(Math.round))""",
+        )
+        rows = [[card for card in cards if card[0] == top] for top in sorted({card[0] for card in cards})]
+        assert len({(row[0][1], row[-1][2]) for row in rows}) == 1, (width, rows)
+        assert all(max(card[3] for card in row) - min(card[3] for card in row) <= 1 for row in rows), (width, rows)
+
+
 async def test_a_process_says_what_breaks_when_it_dies(explorer: Explorer, page: Page):
     """Each box of each picture answers all four questions with its source; Enter does what a click does."""
     await opened(explorer, page)
