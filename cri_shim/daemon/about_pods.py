@@ -24,7 +24,7 @@ def about_pods(sandboxes: Index[Sandbox], containers: Index[Container]) -> Calla
         of_pod: defaultdict[str, list[Container]] = defaultdict(list)
         for container in containers:
             of_pod[container.sandbox_id].append(container)
-        return [_pod(sandbox, of_pod[sandbox.id]) for sandbox in sandboxes]
+        return (_pod(sandbox, of_pod[sandbox.id]) for sandbox in list(sandboxes))  # each when it is asked for
 
     return described
 

@@ -143,6 +143,7 @@ class LiveFeed(LedgerObserver):
     def _started(self, request: Request) -> bytes:
         names = names_json(self._ledger.name(request).names)
         start = {"id": request.id, "method": request.method, "subject": dict(request.subject), **names}
+        start["started_at"] = round(request.started_at, 6)  # the browser's clock may be another
         return event("start", start)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cri_shim.explorer.in_pieces import in_pieces
 from cri_shim.explorer.pod_history import by_pod
 from cri_shim.ledger.packed import unpacked
-from cri_shim.ledger.record_json import ms, summary
+from cri_shim.ledger.record_json import ms
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from cri_shim.explorer.pod_history import AnyRequest, Key
     from cri_shim.ledger.known_names import Life, ObjectNames
+    from cri_shim.ledger.request import Request
     from cri_shim.state.containers import Status
 
 _START = "RunPodSandbox"
@@ -28,16 +29,31 @@ async def pod_list(
     existing: Iterable[Mapping[str, Any]], requests: Iterable[AnyRequest], reads: Collection[str]
 ) -> list[dict[str, Any]]:
     """Return every pod, newest first: ``existing`` ones, and those that ``requests`` are about."""
-    history = by_pod(requests)
-    present = [pod_json(pod, history.pop((str(pod["id"]), "", ""), ()), reads) async for pod in in_pieces(existing)]
-    remembered = [pod_json(_remembered(key, of), of, reads) async for key, of in in_pieces(history.items())]
-    return sorted([*present, *remembered], key=lambda pod: pod["created_at"] or pod["first_at"] or 0.0, reverse=True)
+    every = list(requests)
+    history = by_pod(every)
+    pods = [(pod, history.pop((str(pod["id"]), "", ""), [])) async for pod in in_pieces(existing)]
+    pods += [(_remembered(key, of), of) async for key, of in in_pieces(history.items())]
+    newest = unpacked(every[-1]) if every else None
+    rows = [(_made_at(pod, of, newest), await pod_json(pod, of, reads)) async for pod, of in in_pieces(pods)]
+    return [pod for _, pod in sorted(rows, key=lambda row: row[0], reverse=True)]
 
 
-def pod_json(pod: Mapping[str, Any], requests: Sequence[AnyRequest], reads: Collection[str]) -> dict[str, Any]:
+def _made_at(pod: Mapping[str, Any], requests: Sequence[AnyRequest], newest: Request | None) -> float:
+    """Return when a pod was made, as the clock of the node stands now: it may have been set back since then.
+
+    The daemon's own clock says how long ago a pod's start was, if that is remembered; ``newest`` is the last request.
+    """
+    start = next((unpacked(one) for one in requests if one.method == _START), None)
+    if start is not None and newest is not None and start.clock is not None and newest.clock is not None:
+        return newest.started_at - (newest.clock - start.clock)
+    first = unpacked(requests[0]).started_at if requests else 0.0
+    return float(pod["created_at"] or first)
+
+
+async def pod_json(pod: Mapping[str, Any], requests: Sequence[AnyRequest], reads: Collection[str]) -> dict[str, Any]:
     """Return one pod with totals over its ``requests`` that changed something."""
     changes = [one for one in requests if one.method not in reads]
-    bills = [one.bill for one in changes]
+    bills = [one.bill async for one in in_pieces(changes)]
     return {
         **pod,
         "containers": [*pod["containers"], *_removed_containers(pod["containers"], requests)],
@@ -58,12 +74,12 @@ class AmbiguousPodError(Exception):
 
 async def one_pod(
     key: str, existing: Iterable[Mapping[str, Any]], requests: Iterable[AnyRequest], reads: Collection[str]
-) -> dict[str, Any] | None:
-    """Return the pod whose id is ``key`` or begins with it, with its requests; None if there is none.
+) -> tuple[dict[str, Any], Sequence[AnyRequest]] | None:
+    """Return the pod whose id is ``key`` or begins with it, and its requests; None if there is none.
 
     Raises AmbiguousPodError.
     """
-    present = {str(pod["id"]): pod for pod in existing}
+    present = {str(pod["id"]): pod async for pod in in_pieces(existing)}
     history = {pod_id: of for (pod_id, _, _), of in by_pod(requests).items() if pod_id}
     every = {*present, *history}
     matching = [key] if key in every else sorted(id_ for id_ in every if id_.startswith(key))
@@ -73,8 +89,7 @@ async def one_pod(
         return None
     id_ = matching[0]
     of = history.get(id_, [])
-    pod = pod_json(present.get(id_) or _remembered((id_, "", ""), of), of, reads)
-    return pod | {"requests": [summary(unpacked(one)) async for one in in_pieces(of)]}
+    return await pod_json(present.get(id_) or _remembered((id_, "", ""), of), of, reads), of
 
 
 def _remembered(key: Key, requests: Sequence[AnyRequest]) -> dict[str, Any]:

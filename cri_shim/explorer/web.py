@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from cri_shim.explorer.calibration_json import calibration
-from cri_shim.explorer.in_pieces import in_pieces
+from cri_shim.explorer.in_pieces import in_pieces, list_answer
 from cri_shim.explorer.live import MOST_WATCHERS, LiveFeed
 from cri_shim.explorer.pod_history import neighbours_json
 from cri_shim.explorer.pod_routes import PodRoutes
@@ -29,7 +29,7 @@ from cri_shim.explorer.search import matching
 from cri_shim.http_limits import LOGGER, PATIENCE, ConnectionLimits
 from cri_shim.ledger.packed import unpacked
 from cri_shim.ledger.record_json import record, summary
-from cri_shim.ledger.totals import totals
+from cri_shim.ledger.totals import Billed, totals
 from cri_shim.ledger.typical import typical
 from untrusted import escaped
 
@@ -186,7 +186,7 @@ class Site:
         if not reads:
             requests = [one for one in requests if one.method not in self._sources.reads]
         shown = await matching(requests, search, limit)
-        return web.json_response({"requests": [summary(unpacked(one)) async for one in in_pieces(shown)]})
+        return await list_answer("requests", (summary(unpacked(one)) for one in shown))
 
     async def _request(self, request: web.Request) -> web.Response:
         ledger = self._sources.ledger
@@ -194,13 +194,15 @@ class Site:
         if stored is None:
             return absent(request, "this request is not remembered")
         alike = ledger.newest_of(stored.method) if request.query.get("typical") != "0" else []
-        shape = typical([packed.request() for packed in alike if packed.id != stored.id])
+        shape = typical([packed.request() async for packed in in_pieces(alike) if packed.id != stored.id])
         wanted = request.query.get("neighbours") != "0"
         beside = neighbours_json(stored, ledger.every(), self._sources.reads) if wanted else None
         return web.json_response(record(stored) | {"typical": shape, "neighbours": beside})
 
     async def _methods(self, _request: web.Request) -> web.Response:
-        return web.json_response({"methods": totals(self._sources.ledger.remembered())})
+        remembered = in_pieces(self._sources.ledger.remembered())
+        billed = [Billed(one.method, one.code, one.bill) async for one in remembered]
+        return await list_answer("methods", totals(billed))
 
     async def _node(self, _request: web.Request) -> web.Response:
         return web.json_response(dict(self._sources.node()) | {"offers": OFFERS})

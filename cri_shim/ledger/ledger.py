@@ -191,6 +191,13 @@ class Ledger:
         request.names = self._names(request.subject) or request.names
         return request
 
+    def name_again(self) -> None:
+        """Look up the names of ended requests that have none: they came in before the daemon had read its pods."""
+        self.catch_up()
+        for packed in list(self._packed.values()):
+            if packed.names is None:
+                packed.names = self._names(packed.request().subject)
+
     def _keep(self, request: Request) -> None:
         self.name(request)
         packed = self._packed[request.id] = PackedRequest(request)

@@ -64,12 +64,12 @@ class PackedRequest:
 
     def request(self) -> Request:
         """Build the request anew, without its blocks and its stages' subjects: spans are made before it is packed."""
-        api, trace, started, started_at, subject, error, spans, hops, charges, late, helpers, stages, waits = _decode(
+        api, trace, clock, subject, error, spans, hops, charges, late, helpers, stages, waits = _decode(
             memoryview(self._packed)[_BILL.size :]
         )
         request = Request(self.id, self.method, api, None if trace is None else TraceContext(*trace))
         request.ended = True
-        request.started, request.started_at = started, started_at
+        request.started, request.started_at, request.clock_from = clock
         request.subject, request.names = subject, self.names
         request.code, request.error = self.code, error
         request.bill = self.bill
@@ -99,8 +99,7 @@ def _pack(request: Request) -> bytes:
         (
             request.api,
             None if trace is None else (trace.trace_id, trace.span_id, trace.parent_id, trace.sampled, trace.exported),
-            request.started,
-            request.started_at,
+            (request.started, request.started_at, request.clock_from),
             dict(request.subject),
             request.error,
             request.server_spans,

@@ -34,6 +34,7 @@ def summary(request: Request) -> dict[str, Any]:
         "subject": dict(request.subject),
         **names_json(request.names),
         "started_at": round(request.started_at, 6),
+        "clock_ms": None if request.clock is None else ms(request.clock),
         "code": request.code,
         "error": request.error,
         "trace_id": "" if request.trace is None or not request.trace.exported else request.trace.trace_id,

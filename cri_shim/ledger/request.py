@@ -36,6 +36,8 @@ class Request(Timeline, eq=False):
     trace: TraceContext | None = None
     started: float = field(default_factory=time.perf_counter)
     started_at: float = field(default_factory=time.time)
+    clock_from: float | None = 0.0
+    """What to add to ``started`` for the time on the clock of the daemon that served it; None if that is not known."""
     subject: Mapping[str, str] = field(default_factory=dict)
     names: ObjectNames | None = None
     """The names of the pod and container that it is about; looked up when it is kept, or when a view reads it."""
@@ -63,6 +65,11 @@ class Request(Timeline, eq=False):
     code: str = ""
     error: str = ""
     bill: Bill = Bill(0.0)
+
+    @property
+    def clock(self) -> float | None:
+        """When it came in on the clock of the daemon that served it, which is never set back; None if not known."""
+        return None if self.clock_from is None else self.started + self.clock_from
 
     def end(self, code: str, error: str, charge: Callable[[float], Charge | None] | None = None) -> float:
         """Note the end, and return the wall time in seconds.

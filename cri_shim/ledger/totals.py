@@ -6,30 +6,42 @@ from collections import defaultdict
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from cri_shim.ledger.record_json import ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from cri_shim.ledger.bill import Bill
     from cri_shim.ledger.packed import PackedRequest
 
 _PARTS = ("transport", "work", "queue", "world")
 _MEDIANS = ("price", "price_error", "front", "transport", "work", "queue", "world")
 
 
-def totals(requests: Iterable[PackedRequest]) -> list[dict[str, Any]]:
-    """Return percentiles, shares of the wall time and the median price by method, sorted by name.
+class Billed(Struct, frozen=True):
+    """What totals need of a request."""
+
+    method: str
+    code: str
+    bill: Bill
+
+
+def totals(requests: Iterable[Billed | PackedRequest]) -> Iterator[dict[str, Any]]:
+    """Yield percentiles, shares of the wall time and the median price by method, sorted by name.
 
     The shares of the four parts add up to one. Those of hops and helpers are of unions; time in which both were under
     way counts for both.
     """
-    by_method: defaultdict[str, list[PackedRequest]] = defaultdict(list)
+    by_method: defaultdict[str, list[Billed | PackedRequest]] = defaultdict(list)
     for request in requests:
         by_method[request.method].append(request)
-    return [_totals(method, by_method[method]) for method in sorted(by_method)]
+    for method in sorted(by_method):
+        yield _totals(method, by_method[method])
 
 
-def _totals(method: str, requests: Sequence[PackedRequest]) -> dict[str, Any]:
+def _totals(method: str, requests: Sequence[Billed | PackedRequest]) -> dict[str, Any]:
     bills = [request.bill for request in requests]
     walls = sorted(bill.wall for bill in bills)
     whole = sum(walls) or 1.0

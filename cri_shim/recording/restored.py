@@ -32,6 +32,7 @@ def restored(shape: RequestShape) -> Request:
     request = Request(shape.id, escaped(shape.method), escaped(shape.api))
     request.ended = True
     request.started, request.started_at = 0.0, shape.started_at
+    request.clock_from = None if shape.clock_ms is None else _seconds(shape.clock_ms)
     request.subject = {escaped(name): escaped(text) for name, text in shape.subject.items()}
     request.names = _names(shape)
     request.code, request.error = escaped(shape.code), escaped(shape.error, _LONGEST_ERROR)

@@ -103,6 +103,8 @@ class RequestShape(Struct):
     started_at: Moment
     code: Text
     bill: BillShape
+    clock_ms: Length | None = None
+    """When it came in by the daemon's own clock, which is not set back; earlier releases did not record it."""
     api: Text = "v1"
     error: Text = ""
     trace_id: Text = ""

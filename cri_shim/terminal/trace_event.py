@@ -52,11 +52,12 @@ class _Slice(Struct):
 
 def trace_events(records: Sequence[dict[str, Any]], title: str) -> dict[str, Any]:
     """Return one trace of all ``records`` (``/api/requests/ID``), in the object form of the format."""
-    first = min((record["started_at"] for record in records), default=0.0)
+    times = _times_of(records)
+    first = records[times.index(0)]["started_at"] if records else 0.0
     slices: list[_Slice] = []
     paths: list[list[_Slice]] = []
-    for record in records:
-        mine = list(_slices_of(record, round((record["started_at"] - first) * 1e6)))
+    for record, at in zip(records, times, strict=True):
+        mine = list(_slices_of(record, at))
         paths.append(sorted((one for one in mine if one.critical), key=lambda one: one.start))
         slices += mine
     events = _metadata(title, _to_lanes(slices))
@@ -74,6 +75,21 @@ def trace_events(records: Sequence[dict[str, Any]], title: str) -> dict[str, Any
             "requests": [record["id"] for record in records],
         },
     }
+
+
+def _times_of(records: Sequence[dict[str, Any]]) -> list[int]:
+    """Return when each request came in, in microseconds since the first one did.
+
+    The daemon's own clock says so, because the clock of the node may be set back between two requests; daemons of
+    earlier releases, and their recordings, have only that one.
+    """
+    clocks = [record.get("clock_ms") for record in records]
+    known = [clock for clock in clocks if clock is not None]
+    if len(known) == len(clocks):
+        times = [clock * 1000 for clock in known]
+    else:
+        times = [record["started_at"] * 1e6 for record in records]
+    return [round(time - min(times)) for time in times]
 
 
 def _slices_of(record: dict[str, Any], at: int) -> Iterator[_Slice]:

@@ -15,7 +15,7 @@ export function requestTable(requests, { origin, opened, lanes, zoomTo }) {
       const cells = [
         laneOf.get(one.id) ?? "pod",
         one.start < 1 ? "0" : `+${span(one.start)}`,
-        clock(origin + one.start / 1000),
+        clock(one.started_at),
         one.running ? "running" : brief(one.bill.wall_ms),
         String(one.hop_count),
         one.running ? "–" : `~${brief(one.bill.price_ms)}`,

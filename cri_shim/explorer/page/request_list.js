@@ -240,7 +240,7 @@ listen((name, data) => {
   if (slowestFilter.checked) return;
   if (name === "start") {
     const bill = { wall_ms: 0 };
-    requests.set(data.id, { ...data, running: true, code: "", started_at: Date.now() / 1000, bill, hop_count: 0 });
+    requests.set(data.id, { started_at: Date.now() / 1000, ...data, running: true, code: "", bill, hop_count: 0 });
   } else if (name === "end" || name === "settled") {
     requests.set(data.id, data);
     offer(data.method);

@@ -131,25 +131,6 @@ async def page_axis(
     return axis
 
 
-async def test_many_pieces_are_laid_out_quickly(explorer: Explorer, page: Page):
-    """A pull has thousands of hops, and a pod thousands of requests: each is compared with a few others only."""
-    await open_page(explorer, page, "pods", "#pods td, #pods [data-state]")
-    rows, compared = await page.evaluate(
-        """() => import("/page/pod_axis.js").then(({ axisOf, stacked }) => {
-        let compared = 0;
-        const count = 3000;
-        const pieces = Array.from({ length: count },
-            (_, at) => ({ start: at, get end() { compared += 1; return 1e6; } }));
-        const rows = stacked(pieces).length;
-        const busy = pieces.map((_, at) => ({ 0: at * 1000, get 1() { compared += 1; return at * 1000 + 10; },
-            *[Symbol.iterator]() { yield this[0]; yield this[1]; } }));
-        axisOf(0, count * 1000, busy.map((one) => one[0]), busy);
-        return [rows, compared / count]; })"""
-    )
-    assert rows == 3000
-    assert compared < 100
-
-
 async def test_a_request_is_unfolded_and_a_range_is_zoomed(explorer: Explorer, page: Page):
     """By keyboard and by mouse; the choice is in the address, so that reload and Back keep it."""
     pod, _ = await a_life(explorer, "zoomed")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -13,6 +15,7 @@ from cri_shim.explorer import in_pieces, pods_json
 from cri_shim.explorer.http_server import HttpListener
 from cri_shim.explorer.query import LONGEST_SEARCH
 from cri_shim.explorer.web_sources import WebSources
+from cri_shim.ledger import ledger
 from cri_shim.ledger.known_names import KnownNames
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.state.containers import Container, Status
@@ -141,9 +144,9 @@ async def test_the_beginning_of_many_ids_costs_nothing(node: Node, monkeypatch: 
     described: list[str] = []
     as_it_is = pods_json.pod_json
 
-    def noted(pod: Mapping[str, Any], *rest: Any) -> dict[str, Any]:
+    async def noted(pod: Mapping[str, Any], *rest: Any) -> dict[str, Any]:
         described.append(pod["id"])
-        return as_it_is(pod, *rest)
+        return await as_it_is(pod, *rest)
 
     monkeypatch.setattr(pods_json, "pod_json", noted)
     assert await node.get("/api/pods/0") == 400
@@ -153,22 +156,42 @@ async def test_the_beginning_of_many_ids_costs_nothing(node: Node, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/pods", "/api/requests?limit=2000", "/api/requests?search=stop", f"/api/pods/{POD}"]
+    "path", ["/api/pods", "/api/requests?limit=2000", "/api/requests?search=stop", f"/api/pods/{POD}", "/api/methods"]
 )
 async def test_cri_requests_do_not_wait_for_a_long_answer(node: Node, path: str, monkeypatch: pytest.MonkeyPatch):
-    """The event loop does other work after every few rows."""
+    """The event loop does other work whenever the rows so far have taken a while."""
     pauses: list[float] = []
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
     monkeypatch.setattr(in_pieces, "sleep", sleep)
+    monkeypatch.setattr(in_pieces, "PIECE", 0.0)
     node.sandboxes.put(a_pod())
-    for number in range(4 * in_pieces.AT_ONCE):
+    for number in range(20):
         node.sandboxes.put(a_pod(f"{number:064x}"))
         node.note("StopPodSandbox", sandbox_id=POD)
     assert await node.get(path)
-    assert pauses.count(0) >= 4
+    assert pauses.count(0) >= 20
+
+
+async def test_a_clock_that_is_set_back(node: Node, monkeypatch: pytest.MonkeyPatch):
+    """The order of pods and the distance of requests are those of the daemon's own clock; times are the node's."""
+    hour = 3600.0
+    began = time.time()
+    for number, id_ in enumerate((POD, "b2" * 32)):
+        now = began - number * hour
+        node.sandboxes.put(a_pod(id_).replace(created_at=int(now * 1e9)))
+        for method in ("RunPodSandbox", "StopPodSandbox"):
+            with monkeypatch.context() as patched:
+                patched.setattr(ledger, "time", SimpleNamespace(time=lambda at=now: at, perf_counter=time.perf_counter))
+                node.note(method, name="web", namespace="shop", sandbox_id=id_)
+    newest, oldest = (await node.get("/api/pods"))["pods"]
+    assert (oldest["id"], newest["id"]) == (POD, "b2" * 32)
+    assert oldest["first_at"] - newest["first_at"] == pytest.approx(hour)
+    clocks = [one["clock_ms"] for one in (await node.get("/api/requests"))["requests"]]
+    assert clocks == sorted(clocks, reverse=True)
+    assert clocks[0] - clocks[-1] < hour / 2 * 1000
 
 
 async def test_a_pod_that_does_not_start_is_listed_without_an_id(node: Node):

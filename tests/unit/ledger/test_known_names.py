@@ -52,6 +52,20 @@ def test_a_pod_that_becomes_known_after_its_container():
     assert names.of({"image": "busybox"}) is None
 
 
+def test_requests_from_before_the_pods_were_read():
+    """They were refused, and belong to the pod all the same, once it is known."""
+    sandboxes, containers = Index[Sandbox]("sandbox"), Index[Container]("container")
+    ledger = Ledger(names=KnownNames(sandboxes, containers).of)
+    for subject in ({"sandbox_id": POD}, {"image": "busybox"}):
+        request = ledger.open("StopPodSandbox")
+        request.subject = subject
+        ledger.close(request, "UNAVAILABLE")
+    sandboxes.put(a_pod())
+    assert [one.names for one in ledger.newest()] == [None, None]
+    ledger.name_again()
+    assert [one.names for one in ledger.newest()] == [ObjectNames(POD, "shop", "web"), None]
+
+
 def test_what_could_not_be_made_has_a_name_and_no_id(state: tuple[Index[Sandbox], Index[Container]]):
     """A pod that did not start, and a container that was not created in a pod that exists."""
     names = KnownNames(*state)

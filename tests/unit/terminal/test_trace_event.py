@@ -65,6 +65,17 @@ def test_times_are_microseconds_since_the_first_request():
     assert drawn["otherData"]["zero"].startswith("2025-11-24T")
 
 
+def test_a_clock_that_was_set_back_moves_no_request():
+    """Where the daemon's own clock is known, the distance of requests is its; of a release before, the node's."""
+    later = {**RECORD, "id": 8, "method": "StartContainer", "started_at": RECORD["started_at"] - 3600.0, "helpers": []}
+    drawn = trace(RECORD | {"clock_ms": 5000.0}, later | {"clock_ms": 6500.0})
+    shown = slices(drawn)
+    assert (shown["RunPodSandbox 7"]["ts"], shown["StartContainer 8"]["ts"]) == (0, 1_500_000)
+    assert drawn["otherData"]["zero"] == trace(RECORD)["otherData"]["zero"]
+    shown = slices(trace(RECORD | {"clock_ms": 5000.0}, later | {"clock_ms": None}))
+    assert (shown["RunPodSandbox 7"]["ts"], shown["StartContainer 8"]["ts"]) == (3600_000_000, 0)
+
+
 class Counted(int):
     """A moment that counts how often it is compared."""
 
