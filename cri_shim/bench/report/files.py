@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 def write(run: Run, other: Run | None, html: Path | None, markdown: Path | None) -> list[Path]:
     """Write the requested files, in new directories where need be.
 
-    The Markdown has its pictures, and no older ones, in a folder of the same name.
+    The Markdown has its pictures, and no older ones, in a folder of the same name without the suffix, or with
+    ``-pictures`` where there is no suffix.
     """
     blocks = document.document(run) if other is None else two_runs.document(run, other)
     written = []
@@ -38,7 +39,7 @@ def write(run: Run, other: Run | None, html: Path | None, markdown: Path | None)
         html.write_text(to_html(blocks), encoding="utf-8")
         written.append(html)
     if markdown:
-        folder = markdown.with_suffix("")
+        folder = markdown.with_suffix("") if markdown.suffix else markdown.with_name(f"{markdown.name}-pictures")
         for picture in folder.glob("*.svg"):
             picture.unlink()
         for path, content in markdown_files(run, other, markdown.name, folder.name).items():

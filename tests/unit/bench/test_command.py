@@ -72,7 +72,9 @@ def test_report_writes_beside_the_file(tmp_path, capsys):
     assert (tmp_path / "run.md").exists()
 
 
-@pytest.mark.parametrize(("option", "name"), [("--html", "report.html"), ("--markdown", "report.md")])
+@pytest.mark.parametrize(
+    ("option", "name"), [("--html", "report.html"), ("--markdown", "report.md"), ("--markdown", "report")]
+)
 def test_report_makes_the_directory(tmp_path, option, name):
     """A result file does, too."""
     result_file.save(tmp_path / "run.json", run(0.8))
