@@ -9,6 +9,7 @@ file.
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import sys
 import time
@@ -137,6 +138,7 @@ def with_tables(page: str, data: Path) -> str:
 
 def main() -> None:
     """Renew the page."""
+    argparse.ArgumentParser(prog="python -m lab.measuring.article_figures", description=__doc__).parse_args()
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), DOCS / "data"), encoding="utf-8")
     sys.stdout.write(f"renewed the four figures of {PAGE}\n")
 

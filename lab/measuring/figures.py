@@ -19,6 +19,7 @@ stays when its measurement is repeated.
 
 from __future__ import annotations
 
+import argparse
 import re
 import statistics
 import sys
@@ -184,6 +185,7 @@ def pages() -> list[Path]:
 
 def main() -> None:
     """Renew every page."""
+    argparse.ArgumentParser(prog="python -m lab.measuring.figures", description=__doc__).parse_args()
     results = Results(DOCS / "data")
     for page in pages():
         page.write_text(with_figures(page.read_text("utf-8"), results), encoding="utf-8")

@@ -8,6 +8,7 @@ slower, the versions, and the command that repeats the run. A test holds the pag
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 import time
@@ -180,6 +181,7 @@ def with_tables(page: str, data: Path) -> str:
 
 def main() -> None:
     """Renew the page."""
+    argparse.ArgumentParser(prog="python -m lab.measuring.runtimes_page", description=__doc__).parse_args()
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), DOCS / "data"), encoding="utf-8")
     sys.stdout.write(f"renewed the tables of {PAGE}\n")
 
