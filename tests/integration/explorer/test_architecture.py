@@ -237,10 +237,10 @@ async def test_the_daemon_goes_away_and_comes_back(explorer: Explorer, tab: Page
 
 async def test_runs_that_cannot_be_loaded_come_when_the_daemon_is_back(explorer: Explorer, tab: Page):
     """The player says why it is empty, and is there after the next connection."""
-    await tab.route("**/run-*.json", lambda route: route.abort())
+    await tab.route("**/run-*.json*", lambda route: route.abort())
     await tab.goto(f"{explorer.url}/#/architecture")
     await tab.get_by_text("recorded runs could not be loaded").wait_for()
-    await tab.unroute("**/run-*.json")
+    await tab.unroute("**/run-*.json*")
     await tab.wait_for_selector(".run:nth-of-type(5)")
 
 
