@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from cri_shim.explorer.in_pieces import list_answer
+from cri_shim.explorer.list_answer import list_answer
 from cri_shim.explorer.pods_json import AmbiguousPodError, one_pod, pod_list
 from cri_shim.explorer.query import absent, number
 from cri_shim.ledger.packed import unpacked

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from cri_shim.explorer.calibration_json import calibration
-from cri_shim.explorer.in_pieces import in_pieces, list_answer
+from cri_shim.explorer.in_pieces import in_pieces
+from cri_shim.explorer.list_answer import list_answer
 from cri_shim.explorer.live import MOST_WATCHERS, LiveFeed
 from cri_shim.explorer.pod_history import neighbours_json
 from cri_shim.explorer.pod_routes import PodRoutes
