@@ -89,7 +89,8 @@ def _times_of(records: Sequence[dict[str, Any]]) -> list[int]:
         times = [clock * 1000 for clock in known]
     else:
         times = [record["started_at"] * 1e6 for record in records]
-    return [round(time - min(times)) for time in times]
+    first = min(times, default=0.0)
+    return [round(time - first) for time in times]
 
 
 def _slices_of(record: dict[str, Any], at: int) -> Iterator[_Slice]:
