@@ -28,9 +28,10 @@ class HeldError(OSError):
 class FileLock:
     """The lock of ``path``, a file that is created for it and stays, unless it is to be ``removed`` with the lock.
 
-    A file that is removed may be open in a process that waits for its lock, and be made anew by a third one. So whoever
-    gets a lock checks that it is that of the file at ``path``. A daemon of an earlier release does not check, so what
-    keeps two daemons apart stays.
+    A file that is to be removed has a race: a process may open it just before, and lock it just after, while the next
+    one creates and locks a new file at the same path. So whoever has locked a file checks that ``path`` still names it,
+    and otherwise opens the path again. A daemon of an earlier release does not check, so the file that keeps two daemons
+    apart is never removed.
     """
 
     def __init__(self, path: str, *, removed: bool = False) -> None:
@@ -58,7 +59,12 @@ class FileLock:
         except OSError:
             os.close(fd)
             raise
-        if _is_at(fd, self._path):
+        try:
+            current = _is_at(fd, self._path)
+        except OSError:
+            os.close(fd)
+            raise
+        if current:
             return fd
         os.close(fd)
         return None
@@ -67,9 +73,10 @@ class FileLock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Release the lock, even if a program that was just started has not closed its copy yet."""
-        if self._removed and _is_at(self._fd, self._path):
+        if self._removed:
             with suppress(OSError):  # a file that stays locks nothing
-                os.unlink(self._path)  # noqa: PTH108 - a name, not a path
+                if _is_at(self._fd, self._path):
+                    os.unlink(self._path)  # noqa: PTH108 - a name, not a path
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)
 
@@ -91,10 +98,10 @@ def holder_of_lock(path: str | os.PathLike[str]) -> str:
 
 
 def _is_at(fd: int, path: str) -> bool:
-    """Return whether the open file is the one that ``path`` names."""
+    """Return whether ``path`` names the open file; raises OSError if that cannot be seen."""
     try:
         there = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - a name, not a path
-    except OSError:
+    except FileNotFoundError:
         return False
     return os.path.samestat(there, os.fstat(fd))
 

@@ -127,7 +127,7 @@ def test_a_lock_that_is_removed_leaves_no_file(tmp_path):
 
 
 def test_a_file_that_is_removed_while_it_is_opened_locks_nothing(tmp_path, monkeypatch):
-    """Its lock would be free for whoever makes the file anew: so the one that gets it opens the file again."""
+    """The next process would create a new file and lock that one, so the path is opened again."""
     path = str(tmp_path / "lock")
     opened = os.open
     before = ExitStack()
@@ -143,3 +143,14 @@ def test_a_file_that_is_removed_while_it_is_opened_locks_nothing(tmp_path, monke
         monkeypatch.undo()
         with pytest.raises(HeldError), FileLock(path):
             pass
+
+
+def test_a_path_that_cannot_be_looked_at_is_an_error(tmp_path, monkeypatch):
+    """It is not taken for a file that was removed, which would be opened again and again."""
+
+    def refuse(*_arguments, **_more):
+        raise PermissionError(13, "permission denied")
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(PermissionError), FileLock(str(tmp_path / "lock")):
+        pass
