@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def write(run: Run, other: Run | None, html: Path | None, markdown: Path | None) -> list[Path]:
     """Write the requested files, in new directories where need be.
 
-    The Markdown has its pictures, and no older ones, in a folder of the same name without the suffix, or with
-    ``-pictures`` where there is no suffix.
+    The pictures of ``report.md`` go into the folder ``report``, those of a ``report`` without a suffix into
+    ``report-pictures``. Pictures of an earlier report are removed from it.
     """
     blocks = document.document(run) if other is None else two_runs.document(run, other)
     written = []

@@ -42,7 +42,7 @@ export function waterfall(record) {
   return h("div", { class: "drawn" }, fold(table), table, h("p", { class: "hint" }, mark(sourceOf(record)), " ", notes(record, pieces)));
 }
 
-// On a narrow screen there is no room beside the picture, so the figures of each piece are hidden behind this button.
+// On a narrow screen the picture takes the whole width. This button shows and hides the figures of each piece.
 function fold(table) {
   return h("button", { type: "button", class: "quiet fold", "aria-expanded": "false", "aria-controls": table.id, onclick: ({ target }) => {
     const unfolded = table.classList.toggle("unfolded");

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_what_a_debian_is_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of the Debian that enforces SELinux is no reason to make the other one again, which takes minutes."""
+    """When a file of the guest with SELinux changes, only that guest is built again; a build takes minutes."""
     monkeypatch.setattr(base, "SELINUX_ROOT", tmp_path)
     before = [base.recipe("deb", selinux=selinux) for selinux in (False, True)]
     (tmp_path / "policy").touch()

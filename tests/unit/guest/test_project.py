@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_a_new_disk_replaces_old_ones_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder of another build, which runs or was interrupted, is no disk."""
+    """The directory of another build, running or interrupted, is not taken for an old disk and stays."""
     building = tmp_path / "project-building-abc"
     building.mkdir()
     (tmp_path / "project-old.img").touch()
