@@ -174,7 +174,7 @@ class Daemon:
             )
             await endpoint.open()
             supervisor.forever("socket", endpoint.watch)
-            supervisor.forever("request-names", partial(_name_requests, service))
+            supervisor.once("request-names", _name_requests(service))
             if probe is not None:
                 supervisor.forever("front-probe", FrontProbe(config.socket_path, probe).run)
             log.info("daemon.serving", socket=config.socket_path, version=cri_shim.__version__)
@@ -237,10 +237,9 @@ class Daemon:
 
 
 async def _name_requests(service: Service) -> None:
-    """Name the requests that were refused before the pods were known, once these are."""
-    await service.readiness.wait_known()
+    """Name the requests that were refused because the pods were not read yet, once they are."""
+    await service.readiness.wait_read()
     service.ledger.name_again()
-    await asyncio.Event().wait()
 
 
 def _catch(loop: asyncio.AbstractEventLoop, number: int, callback: Callable[[], None]) -> None:

@@ -16,6 +16,7 @@ class Readiness:
     def __init__(self) -> None:
         self._reason: str = _STARTING
         self._known = asyncio.Event()
+        self._read = asyncio.Event()
         self.history = PartHistory(_STARTING)
         """Since when containerd is there or away, and why it was away last."""
         self.connects = 0
@@ -53,6 +54,7 @@ class Readiness:
         self.history.note("")
         self.connects += 1
         self._known.set()
+        self._read.set()
 
     def set_away(self, reason: str) -> None:
         """Become not ready: the event stream broke, so memory may be out of date until it is read again."""
@@ -68,6 +70,10 @@ class Readiness:
     async def wait_known(self) -> None:
         """Return once the first attempt to connect to containerd has succeeded or failed."""
         await self._known.wait()
+
+    async def wait_read(self) -> None:
+        """Return once pods and images have been read from containerd for the first time."""
+        await self._read.wait()
 
     def require(self) -> None:
         """Raise UnavailableError with the reason unless ready."""

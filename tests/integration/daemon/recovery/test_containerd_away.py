@@ -9,6 +9,8 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.explorer.http_server import ADDRESS_FILE
+from cri_shim.terminal.fetch import Explorer
 from lab.cri_client import failure
 from lab.pod_configs import pod_config, sh
 from lab.pods import fetch, web_server
@@ -115,6 +117,7 @@ async def test_the_daemon_starts_before_containerd(lab):
     code, message = await failure(lab.client.RunPodSandbox(config=pod_config()))
     assert code == grpc.StatusCode.UNAVAILABLE
     assert "containerd" in message
+    assert (await failure(pod.create()))[0] == grpc.StatusCode.UNAVAILABLE
     await asyncio.sleep(1)
     assert lab.bridge.daemon.alive
     await asyncio.to_thread(lab.containerd.start)
@@ -123,6 +126,10 @@ async def test_the_daemon_starts_before_containerd(lab):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
     assert (await pod.status()).state == cri.SANDBOX_READY
+    explorer = Explorer((lab.bridge.state / ADDRESS_FILE).read_text(encoding="utf-8").strip())
+    requests = (await asyncio.to_thread(explorer.get, "/api/requests"))["requests"]
+    (refused,) = [one for one in requests if one["method"] == "CreateContainer" and one["code"] == "UNAVAILABLE"]
+    assert refused["pod"]["id"] == pod.id
     await pod.remove()
 
 
