@@ -30,8 +30,8 @@ class FileLock:
 
     A file that is to be removed has a race: a process may open it just before, and lock it just after, while the next
     one creates and locks a new file at the same path. So whoever has locked a file checks that ``path`` still names it,
-    and otherwise opens the path again. A daemon of an earlier release does not check, so the file that keeps two daemons
-    apart is never removed.
+    and otherwise opens the path again. A daemon of an earlier release does not check, so the file that keeps two
+    daemons apart is never removed.
     """
 
     def __init__(self, path: str, *, removed: bool = False) -> None:

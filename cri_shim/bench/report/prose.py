@@ -65,7 +65,7 @@ NOT_SHOWN = _paragraphs("""
     What happens under failures, over days, or when memory is short is not measured here.
 """)
 
-NO_KUBELET = ("There is no kubelet: its calls are imitated at their usual intervals, and its own work is not measured.",)
+NO_KUBELET = ("There is no kubelet: its calls are imitated at their usual intervals; its own work is not measured.",)
 
 WITH_KUBELET = _paragraphs("""
     Only the step `kubelet` has a real kubelet. It has no API server, so it neither reports the node's status nor keeps

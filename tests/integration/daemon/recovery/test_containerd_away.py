@@ -118,7 +118,7 @@ async def test_the_daemon_starts_before_containerd(lab):
     assert code == grpc.StatusCode.UNAVAILABLE
     assert "containerd" in message
     assert (await failure(pod.create()))[0] == grpc.StatusCode.UNAVAILABLE
-    await asyncio.sleep(1)
+    await asyncio.sleep(3)  # until the ledger has kept the request, without names
     assert lab.bridge.daemon.alive
     await asyncio.to_thread(lab.containerd.start)
     deadline = time.monotonic() + 10
