@@ -112,8 +112,11 @@ function offer(method) {
 }
 
 function wanted(request) {
+  return fits(request) && (readsFilter.checked || !isRead(request.method) || request.id === chosen);
+}
+
+function fits(request) {
   if (methodFilter.value && request.method !== methodFilter.value) return false;
-  if (!readsFilter.checked && isRead(request.method) && request.id !== chosen) return false;
   return !words.length || requestHas(request, words);
 }
 
@@ -240,9 +243,9 @@ listen((name, data) => {
   if (slowestFilter.checked) return;
   if (name === "start") {
     const bill = { wall_ms: 0 };
-    requests.set(data.id, { started_at: Date.now() / 1000, ...data, running: true, code: "", bill, hop_count: 0 });
+    take({ started_at: Date.now() / 1000, ...data, running: true, code: "", bill, hop_count: 0 });
   } else if (name === "end" || name === "settled") {
-    requests.set(data.id, data);
+    take(data);
     offer(data.method);
     forget();
   } else return;
@@ -250,6 +253,12 @@ listen((name, data) => {
   waiting = true;
   requestAnimationFrame(draw);
 });
+
+// What the filters leave out would push out what they let through, which the daemon still remembers.
+function take(request) {
+  if (fits(request)) requests.set(request.id, request);
+  else requests.delete(request.id);
+}
 
 // Keep as many reads, and as many other requests, as fit into the list.
 function forget() {
