@@ -22,6 +22,7 @@ const empty = document.getElementById("empty");
 
 const requests = new Map(); // by id
 const elements = new Map(); // by id
+let heard = null; // by id: what the live events say while the list is asked for
 let chosen = 0;
 let words = [];
 let focusWanted = 0; // the row that the address names and that has not been drawn yet
@@ -81,6 +82,7 @@ function filters() {
 async function load(wished = filters()) {
   loaded = wished;
   const number = (loading += 1);
+  heard = new Map();
   const slowest = slowestFilter.checked;
   const search = words.join(" ");
   const method = methodFilter.value;
@@ -93,6 +95,8 @@ async function load(wished = filters()) {
       slowest || method ? { requests: [] } : get("/api/requests", { limit: 200, reads: "0" })];
   const answers = await Promise.all([get("/api/methods"), ...asked]).catch((reason) => ((failure = reason), []));
   if (number !== loading) return;
+  const meanwhile = [...heard.values()];
+  heard = null;
   answered = true;
   error = failure;
   if (error) {
@@ -102,6 +106,8 @@ async function load(wished = filters()) {
   requests.clear();
   for (const { method: name } of answers[0].methods) offer(name);
   for (const one of answers.slice(1).flatMap((answer) => answer.requests)) requests.set(one.id, one);
+  // The answers may be older than these; of a request that has only begun they say as much, and the end is still to come.
+  for (const one of meanwhile) if (!one.running || !requests.has(one.id)) take(one);
   draw();
 }
 
@@ -256,6 +262,7 @@ listen((name, data) => {
 
 // What the filters leave out would push out what they let through, which the daemon still remembers.
 function take(request) {
+  heard?.set(request.id, request);
   if (fits(request)) requests.set(request.id, request);
   else requests.delete(request.id);
 }

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from playwright.async_api import Page
+    from playwright.async_api import Page, Route
 
     from cri_shim.ledger.request import Request
 
@@ -94,3 +94,20 @@ async def test_what_is_filtered_for_stays_in_the_list(node: Node, page: Page):
         await asyncio.sleep(0.02)
     node.note("StopContainer")
     await becomes(page, rows(4))
+
+
+async def test_what_comes_in_while_the_list_is_asked_for(node: Node, page: Page):
+    """It is in the list: the answer was made before, and the event is not sent again."""
+
+    async def late(route: Route) -> None:
+        await asyncio.sleep(0.3)  # the requests themselves have been answered by now
+        node.note("StopContainer", "NOT_FOUND")
+        await asyncio.sleep(0.3)
+        await route.continue_()
+
+    await page.route("**/api/methods?*", late)
+    await opened(page, node)
+    await asyncio.sleep(1)
+    noted = node.ledger.count
+    assert noted
+    await becomes(page, rows(noted), 5)
