@@ -45,13 +45,15 @@ function facts(record) {
 
 // Open where there is room for it, and closed on a phone, until the reader decides.
 function folded(title, content) {
-  const details = h("details", { class: "folded" }, h("summary", {}, title), content);
-  let chosen = false;
+  const details = h("details", { class: "folded" }, h("summary", { onclick: () => (details.dataset.chosen = "") }, title), content);
   details.open = WIDE.matches;
-  details.querySelector("summary").addEventListener("click", () => (chosen = true));
-  WIDE.addEventListener("change", () => chosen || (details.open = WIDE.matches));
   return details;
 }
+
+// One listener for all: one for each would keep every view that was ever shown.
+WIDE.addEventListener("change", () => {
+  for (const details of document.querySelectorAll(".folded:not([data-chosen])")) details.open = WIDE.matches;
+});
 
 function take(record) {
   const from = document.body.dataset.recording === undefined ? "" : " --recording FILE";

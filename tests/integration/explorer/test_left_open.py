@@ -111,3 +111,21 @@ async def test_what_comes_in_while_the_list_is_asked_for(node: Node, page: Page)
     noted = node.ledger.count
     assert noted
     await becomes(page, rows(noted), 5)
+
+
+async def test_a_request_that_was_shown_is_let_go(node: Node, page: Page):
+    """The window's width has one listener, however many requests were opened: each would keep its whole view."""
+    await page.add_init_script(
+        """window.followers = 0; MediaQueryList.prototype.addEventListener = function (...all) {
+        window.followers += 1; return EventTarget.prototype.addEventListener.apply(this, all); };"""
+    )
+    for _ in range(4):
+        node.note("StopContainer")
+    for number in range(1, 5):
+        await opened(page, node, f"#/request/{number}")
+        await page.locator("#request .number", has_text=f"request {number}").wait_for()
+    assert await page.evaluate("window.followers") == 1
+    await page.set_viewport_size({"width": 700, "height": 900})
+    await becomes(page, "!document.querySelector('.folded').open")
+    await page.set_viewport_size({"width": 1360, "height": 900})
+    await becomes(page, "document.querySelector('.folded').open")
