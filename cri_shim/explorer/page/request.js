@@ -15,6 +15,7 @@ const PLAYED = ["RunPodSandbox", "CreateContainer", "StartContainer"];
 let shown = 0;
 let drawing = 0;
 let unanswered = false; // the daemon was away when the shown request was asked for
+let running = false; // the shown request had not been answered
 
 /** Show request `id`. */
 export async function openRequest(id) {
@@ -27,6 +28,7 @@ export async function openRequest(id) {
     const record = await getOne(`/api/requests/${id}`);
     if (number !== drawing) return;
     unanswered = false;
+    running = record.running;
     setTitle(`${record.method} ${nameOf(record)}`.trim());
     const keep = first ? () => {} : openParts();
     place.replaceChildren(...requestView(record, { head: back(), links: [podLinks(record), played(record)] }));
@@ -92,7 +94,8 @@ function words() {
 // A request that is shown while it runs is redrawn as it goes on.
 let soon = 0;
 listen((name, data) => {
-  if (name === "open" && shown && unanswered) openRequest(shown);
+  // The end of one that runs may have been among the events that are missing.
+  if ((name === "open" || name === "lost") && shown && (unanswered || running)) openRequest(shown);
   if (!shown || data?.id !== shown || soon) return;
   soon = setTimeout(() => {
     soon = 0;

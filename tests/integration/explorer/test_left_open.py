@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from cri_shim.daemon.about_pods import about_pods
 from cri_shim.explorer.http_server import HttpListener
+from cri_shim.explorer.live import LiveFeed
 from cri_shim.explorer.web_sources import WebSources
 from cri_shim.ledger.known_names import KnownNames
 from cri_shim.ledger.ledger import Ledger
@@ -129,3 +130,17 @@ async def test_a_request_that_was_shown_is_let_go(node: Node, page: Page):
     await becomes(page, "!document.querySelector('.folded').open")
     await page.set_viewport_size({"width": 1360, "height": 900})
     await becomes(page, "document.querySelector('.folded').open")
+
+
+async def test_a_running_request_whose_end_was_lost(node: Node, page: Page):
+    """It is asked for again when events were lost, and when the daemon is back: that may be another one."""
+    running = node.ledger.open("StopContainer")
+    await opened(page, node, f"#/request/{running.id}")
+    await page.get_by_text("It still runs").wait_for()
+    listeners, node.ledger._listeners = node.ledger._listeners, ()
+    node.ledger.close(running)
+    node.ledger._listeners = listeners
+    (feed,) = listeners
+    assert isinstance(feed, LiveFeed)
+    feed._put("lost", {"events": 1})
+    await page.wait_for_selector(".figures td[data-figure]", timeout=5000)
