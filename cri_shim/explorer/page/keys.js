@@ -43,6 +43,6 @@ const actions = {
   "/": ({ search = searchRequests }) => search(),
   j: ({ move }) => move?.(1),
   k: ({ move }) => move?.(-1),
-  n: () => document.querySelector("main a[rel=next]")?.click(),
-  p: () => document.querySelector("main a[rel=prev]")?.click(),
+  n: () => document.querySelector("main > section:not([hidden]) a[rel=next]")?.click(),
+  p: () => document.querySelector("main > section:not([hidden]) a[rel=prev]")?.click(),
 };

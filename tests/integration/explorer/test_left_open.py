@@ -20,6 +20,7 @@ from cri_shim.rpc import RPCS, Kind
 from cri_shim.state.containers import Container
 from cri_shim.state.index import Index
 from cri_shim.state.sandboxes import Sandbox
+from tests.fakes.objects import POD, a_pod
 from tests.integration.explorer.test_page import becomes
 
 if TYPE_CHECKING:
@@ -144,3 +145,16 @@ async def test_a_running_request_whose_end_was_lost(node: Node, page: Page):
     assert isinstance(feed, LiveFeed)
     feed._put("lost", {"events": 1})
     await page.wait_for_selector(".figures td[data-figure]", timeout=5000)
+
+
+async def test_keys_of_a_view_that_is_not_shown(node: Node, page: Page):
+    """`n` goes to the pod's next request only while a request is shown."""
+    for _ in range(2):
+        node.note("RunPodSandbox", "UNKNOWN", name="web", namespace="shop")
+    await opened(page, node, "#/request/1")
+    await page.locator("#request a[rel=next]").wait_for()
+    await page.click("nav a[data-view=methods]")
+    await page.wait_for_selector(".totals td")
+    await page.keyboard.press("n")
+    await asyncio.sleep(0.2)
+    assert page.url.endswith("#/methods")
