@@ -8,7 +8,7 @@ import { initKeys } from "./keys.js";
 import { describeNode } from "./node.js";
 import { moveInPod, showPod } from "./pod.js";
 import { moveInPods, searchPods, showPods } from "./pods.js";
-import { closeRequest, openRequest } from "./request.js";
+import { closeRequest, openRequest, titleOf } from "./request.js";
 import { moveInRequests, requestAddress, searchRequests, showRequests } from "./request_list.js";
 import { route } from "./router.js";
 import { initTheme } from "./theme.js";
@@ -34,7 +34,7 @@ const VIEWS = {
   requests: { section: "requests", show: ({ query }) => showRequest(0, query), move: moveInRequests, search: searchRequests },
   request: {
     section: "requests",
-    title: ({ argument }) => `Request ${argument}`,
+    title: ({ argument }) => titleOf(argument),
     show: ({ argument, query }) => showRequest(numberOf(argument), query),
     move: moveInRequests,
     search: searchRequests,

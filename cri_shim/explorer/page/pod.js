@@ -98,7 +98,7 @@ function draw(view) {
   const lanes = lanesOf(pod, origin, requests);
   const ends = lanes.flatMap(({ life }) => (life ? [life.start, life.end] : [])).filter((at) => at !== null && Number.isFinite(at));
   const axis = axisOf(from, to, [...momentsOf(inView, details), ...ends], inView.map((one) => [one.start, one.end]), { toScale });
-  setTitle(podName(pod));
+  if (!place.hidden) setTitle(podName(pod)); // else the reader has gone to another view
   place.replaceChildren(
     back(),
     h("header", { class: "title" }, h("h2", {}, podName(pod)), h("span", { class: `pod-state ${pod.state.replace(" ", "-")}` }, pod.state)),

@@ -16,11 +16,13 @@ let shown = 0;
 let drawing = 0;
 let unanswered = false; // the daemon was away when the shown request was asked for
 let running = false; // the shown request had not been answered
+let title = ""; // of the shown request, once it is known
 
 /** Show request `id`. */
 export async function openRequest(id) {
   const first = shown !== id;
   shown = id;
+  if (first) title = "";
   const number = (drawing += 1);
   if (Number.isNaN(id)) return place.replaceChildren(back(), gone("A request with such a number", remembered()));
   if (first) place.replaceChildren(h("p", { class: "hint" }, `Request ${id} …`));
@@ -29,7 +31,8 @@ export async function openRequest(id) {
     if (number !== drawing) return;
     unanswered = false;
     running = record.running;
-    setTitle(`${record.method} ${nameOf(record)}`.trim());
+    title = `${record.method} ${nameOf(record)}`.trim();
+    if (!place.parentElement.hidden) setTitle(title); // else the reader has gone to another view
     const keep = first ? () => {} : openParts();
     place.replaceChildren(...requestView(record, { head: back(), links: [podLinks(record), played(record)] }));
     keep();
@@ -39,6 +42,11 @@ export async function openRequest(id) {
     place.replaceChildren(back(), h("h2", { tabindex: "-1" }, `Request ${id}`), failed(error, `Request ${id}`, remembered()));
   }
   if (first && matchMedia("(max-width: 60rem)").matches) place.focus();
+}
+
+/** The title of the request that an address names. */
+export function titleOf(argument) {
+  return (argument === String(shown) && title) || `Request ${argument}`;
 }
 
 function remembered() {

@@ -147,6 +147,29 @@ async def test_a_running_request_whose_end_was_lost(node: Node, page: Page):
     await page.wait_for_selector(".figures td[data-figure]", timeout=5000)
 
 
+async def test_the_tab_is_named_after_what_is_shown(node: Node, page: Page):
+    """An answer that comes after the reader has left does not rename it, and coming back names it again."""
+    node.sandboxes.put(a_pod())
+    node.note("StopContainer")
+
+    async def late(route: Route) -> None:
+        await asyncio.sleep(0.5)
+        await route.continue_()
+
+    await page.route("**/api/requests/1?*", late)
+    await page.route("**/api/pods/*", late)
+    await opened(page, node, "#/request/1")
+    await page.click("nav a[data-view=pods]")
+    await page.locator("#request .number", has_text="request 1").wait_for(state="attached")
+    assert await page.title() == "Pods · cri-shim"
+    await page.go_back()
+    await becomes(page, "document.title === 'StopContainer · cri-shim'", 5)
+    await opened(page, node, f"#/pod/{POD}")
+    await page.click("nav a[data-view=methods]")
+    await page.locator("#pod .facts").wait_for(state="attached")
+    assert await page.title() == "Methods · cri-shim"
+
+
 async def test_keys_of_a_view_that_is_not_shown(node: Node, page: Page):
     """`n` goes to the pod's next request only while a request is shown."""
     for _ in range(2):
