@@ -28,21 +28,20 @@ export function percent(share) {
 
 export function clock(unixSeconds) {
   const at = new Date(unixSeconds * 1000);
-  return at.toLocaleTimeString([], { hour12: false }) + `.${String(at.getMilliseconds()).padStart(3, "0")}`;
+  return at.toLocaleTimeString([], { hourCycle: "h23" }) + `.${String(at.getMilliseconds()).padStart(3, "0")}`;
 }
 
 /** Date and time, with the zone. */
 export function dated(unixSeconds) {
-  return new Date(unixSeconds * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "long", hour12: false });
+  return new Date(unixSeconds * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "long", hourCycle: "h23" });
 }
 
 /** A length of time at a glance, from microseconds to days. */
 export function span(ms) {
-  if (ms < 60_000) return brief(ms);
-  const minutes = ms / 60_000;
-  if (minutes < 60) return `${Math.floor(minutes)} min ${Math.round((minutes % 1) * 60)} s`;
-  const hours = minutes / 60;
-  return hours < 48 ? `${Math.floor(hours)} h ${Math.round((hours % 1) * 60)} min` : `${Math.floor(hours / 24)} days ${Math.round(hours % 24)} h`;
+  if (ms < 59_950) return brief(ms);
+  const [seconds, minutes, hours] = [1000, 60_000, 3_600_000].map((unit) => Math.round(ms / unit));
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days ${hours % 24} h`;
 }
 
 /** `containerd.services.tasks.v1.Tasks/Create` → `Tasks/Create`. */

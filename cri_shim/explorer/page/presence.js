@@ -34,7 +34,7 @@ async function lost() {
   const error = await get("/api/node").then(() => null, (reason) => reason);
   if (mine !== number) return; // it has come back, or has gone again
   if (error && error.status === undefined) {
-    since ||= new Date().toLocaleTimeString([], { hour12: false });
+    since ||= new Date().toLocaleTimeString([], { hourCycle: "h23" });
     live.textContent = "the daemon is away";
     say(`The daemon does not answer, since ${since}.`, "What is shown is from before. The page goes on by itself when the daemon is back.", nextSteps());
   } else {

@@ -181,3 +181,17 @@ async def test_keys_of_a_view_that_is_not_shown(node: Node, page: Page):
     await page.keyboard.press("n")
     await asyncio.sleep(0.2)
     assert page.url.endswith("#/methods")
+
+
+async def test_times_at_the_turn(node: Node, page: Page):
+    """The hour after midnight is 00, and a rest that is rounded up to a whole unit is one more of the greater unit."""
+    await opened(page, node, "#/methods")
+    lengths, moments = await page.evaluate(
+        """() => import("/page/format.js").then(({ span, clock, dated }) => {
+        const midnight = new Date(2026, 0, 1, 0, 5, 7).getTime() / 1000;
+        const lengths = [119700, 3599600, 7199000, 172000000, 86399000 * 3, 90000, 59000];
+        return [lengths.map(span), [clock(midnight), dated(midnight)]]; })"""
+    )
+    assert lengths == ["2 min 0 s", "1 h 0 min", "2 h 0 min", "47 h 47 min", "3 days 0 h", "1 min 30 s", "59.0 s"]
+    assert moments[0] == "00:05:07.000"
+    assert " 00:05:07" in moments[1]
