@@ -38,6 +38,7 @@ async function lost() {
     live.textContent = "the daemon is away";
     say(`The daemon does not answer, since ${since}.`, "What is shown is from before. The page goes on by itself when the daemon is back.", nextSteps());
   } else {
+    since = "";
     live.textContent = "not live";
     say("The daemon answers, but sends this page no live events.", "It has a limited number of places for pages that follow it. The page tries again by itself.",
       [["Close other pages that follow this daemon"]]);

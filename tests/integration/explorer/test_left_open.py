@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Page, Route
 
     from cri_shim.ledger.request import Request
+    from tests.integration.explorer.conftest import Complaints
 
 LIVE = "#live[data-state=open]"
 UNKNOWN = dict.fromkeys(("front_ms", "front_error_ms", "null_hop_ms", "null_hop_error_ms"))
@@ -195,3 +196,16 @@ async def test_times_at_the_turn(node: Node, page: Page):
     assert lengths == ["2 min 0 s", "1 h 0 min", "2 h 0 min", "47 h 47 min", "3 days 0 h", "1 min 30 s", "59.0 s"]
     assert moments[0] == "00:05:07.000"
     assert " 00:05:07" in moments[1]
+
+
+async def test_a_daemon_that_was_away_and_sends_no_live_events(node: Node, page: Page, complaints: Complaints):
+    """It is not away any more, so the next time that it goes it is away since then."""
+    await page.route("**/api/live?*", lambda route: route.abort())
+    await page.route("**/api/node?*", lambda route: route.abort())
+    await page.goto(f"{node.url}/#/methods")
+    away = "import('/page/presence.js').then(({ isAway }) => isAway())"
+    await becomes(page, away)
+    await page.unroute("**/api/node?*")
+    await page.locator("#notice").get_by_text("sends this page no live events").wait_for()
+    assert not await page.evaluate(away)
+    complaints.forgive("net::ERR_")
