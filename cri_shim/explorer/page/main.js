@@ -50,6 +50,12 @@ const VIEWS = {
 
 listen((name) => name === "open" && describeNode());
 
+// Following the link would replace the address, and with it what the reader has chosen.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("main").focus();
+});
+
 initTheme(document.getElementById("theme"));
 initKeys(route(VIEWS, "requests"), document.getElementById("keys-help"));
 follow();

@@ -209,3 +209,14 @@ async def test_a_daemon_that_was_away_and_sends_no_live_events(node: Node, page:
     await page.locator("#notice").get_by_text("sends this page no live events").wait_for()
     assert not await page.evaluate(away)
     complaints.forgive("net::ERR_")
+
+
+async def test_the_link_that_skips_the_head(node: Node, page: Page):
+    """It leads to the content, and what the reader has chosen stays in the address."""
+    node.note("StopContainer")
+    await opened(page, node, "#/requests?method=StopContainer")
+    await becomes(page, rows(1))
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await becomes(page, "document.activeElement.id === 'main'")
+    assert page.url.endswith("#/requests?method=StopContainer")
