@@ -117,9 +117,11 @@ async function again(id) {
 }
 
 listen((name, data) => {
-  if (!lights || place.hidden) return;
-  if (name === "open") refresh();
+  if (!lights) return;
   if (name === "away" || name === "lost") lights.dark();
+  if (following) lights.follow(name, data); // while another view is shown, too: what ends meanwhile would stay lit
+  if (place.hidden) return;
+  if (name === "open") refresh();
   if (name === "away" && !away) {
     away = true;
     fill(place.querySelector(".live-picture"), table, null, undefined);
@@ -129,7 +131,6 @@ listen((name, data) => {
     clearTimeout(refreshing);
     refreshing = setTimeout(refreshFigures, QUIET);
   }
-  if (following) lights.follow(name, data);
 });
 
 async function refreshFigures() {

@@ -211,6 +211,19 @@ async def test_a_daemon_that_was_away_and_sends_no_live_events(node: Node, page:
     complaints.forgive("net::ERR_")
 
 
+async def test_parts_do_not_stay_lit(node: Node, page: Page):
+    """What ended while another view was shown is dark when the reader comes back."""
+    await opened(page, node, "#/architecture")
+    await page.wait_for_selector("svg.is-live")
+    running = node.ledger.open("StopContainer")
+    await page.wait_for_selector(".lit")
+    await page.click("nav a[data-view=methods]")
+    node.ledger.close(running)
+    await page.wait_for_selector(".totals td")
+    await page.go_back()
+    await becomes(page, "document.querySelectorAll('.lit').length === 0", 5)
+
+
 async def test_the_link_that_skips_the_head(node: Node, page: Page):
     """It leads to the content, and what the reader has chosen stays in the address."""
     node.note("StopContainer")
