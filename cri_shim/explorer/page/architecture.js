@@ -29,6 +29,7 @@ let away = false;
 let following = true;
 let stopReplay = () => {};
 let refreshing = 0;
+let asked = 0; // the number of replays that were asked for: only the last one is played
 
 /** Show all pictures; with the number of a request, play that one in slow motion. */
 export async function showArchitecture(id) {
@@ -91,17 +92,20 @@ async function refresh() {
 }
 
 async function again(id) {
+  const mine = (asked += 1);
   stopReplay();
   notPlayed.replaceChildren();
   let number = id;
   if (!number) {
     const answer = await get("/api/requests", { method: "RunPodSandbox", limit: 20 }).catch(() => null);
+    if (mine !== asked) return;
     if (!answer) return lights.say(AWAY);
     number = answer.requests.find((one) => one.code === "OK" && !one.running)?.id;
   }
   if (!number) return lights.say("No pod start is remembered yet. Start a pod, and it can be replayed here.");
-  const record = await getOne(`/api/requests/${number}`).catch((error) => notPlayed.replaceChildren(failed(error, `Request ${number}`, remembered())));
-  if (!record) return;
+  const record = await getOne(`/api/requests/${number}`).catch((error) => error);
+  if (mine !== asked) return;
+  if (record instanceof Error) return notPlayed.replaceChildren(failed(record, `Request ${number}`, remembered()));
   following = false;
   lights.dark();
   document.getElementById("stop").hidden = false;

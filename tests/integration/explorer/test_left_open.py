@@ -224,6 +224,23 @@ async def test_parts_do_not_stay_lit(node: Node, page: Page):
     await becomes(page, "document.querySelectorAll('.lit').length === 0", 5)
 
 
+async def test_one_replay_at_a_time(node: Node, page: Page):
+    """Two clicks play the pod's start once; what was begun first would go on, and could not be stopped."""
+    node.note("RunPodSandbox")
+    await opened(page, node, "#/architecture")
+    await page.wait_for_selector("svg.is-live")
+    await page.evaluate(
+        """() => { window.begun = 0; window.ended = 0;
+        const [set, clear] = [window.setTimeout, window.clearTimeout];
+        window.setTimeout = (what, after) => { if (after > 11_000) window.begun += 1; return set(what, after); };
+        window.clearTimeout = (one) => { window.ended += 1; clear(one); };
+        const button = document.getElementById("replay"); button.click(); button.click(); }"""
+    )
+    await becomes(page, "!document.getElementById('stop').hidden")
+    await asyncio.sleep(0.5)
+    assert await page.evaluate("window.begun") == 1
+
+
 async def test_the_link_that_skips_the_head(node: Node, page: Page):
     """It leads to the content, and what the reader has chosen stays in the address."""
     node.note("StopContainer")
