@@ -198,7 +198,8 @@ function notes({ inView, detailed, requests, from, to }, axis) {
 
 listen((name, data) => {
   if (place.hidden || !shown) return;
-  const ours = data?.pod ? data.pod.id === shown : data && (data.subject?.sandbox_id === shown || pod?.containers.some((one) => one.id === data.subject?.container_id));
+  const id = pod?.id ?? shown; // an address may have only the beginning of it
+  const ours = data?.pod ? data.pod.id === id : data && (data.subject?.sandbox_id === id || pod?.containers.some((one) => one.id === data.subject?.container_id));
   if (name !== "open" && name !== "lost" && !(ours && ["start", "end", "settled"].includes(name))) return;
   again(SOON);
 });

@@ -250,3 +250,17 @@ async def test_the_link_that_skips_the_head(node: Node, page: Page):
     await page.keyboard.press("Enter")
     await becomes(page, "document.activeElement.id === 'main'")
     assert page.url.endswith("#/requests?method=StopContainer")
+
+
+FOCUSED = "document.activeElement.textContent"
+
+
+async def test_a_pod_by_the_beginning_of_its_id(node: Node, page: Page):
+    """Its timeline goes on, as with the whole id."""
+    node.sandboxes.put(a_pod())
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await opened(page, node, f"#/pod/{POD[:12]}")
+    await page.wait_for_selector("#pod-request-1")
+    await asyncio.sleep(1)  # it is asked for once more when the live events begin
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await page.wait_for_selector("#pod-request-2", timeout=5000)
