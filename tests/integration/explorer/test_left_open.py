@@ -264,3 +264,16 @@ async def test_a_pod_by_the_beginning_of_its_id(node: Node, page: Page):
     await asyncio.sleep(1)  # it is asked for once more when the live events begin
     node.note("StopPodSandbox", sandbox_id=POD)
     await page.wait_for_selector("#pod-request-2", timeout=5000)
+
+
+async def test_the_grid_of_a_timeline_without_cuts(node: Node, page: Page):
+    """Its lines begin right below the scale, and go through the first lane, too."""
+    node.sandboxes.put(a_pod())
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await opened(page, node, f"#/pod/{POD}?scale=1")
+    await page.wait_for_selector("#pod-request-1")
+    gap = await page.evaluate(
+        """() => { const box = (what) => document.querySelector(what).getBoundingClientRect();
+        return box(".lanes .ground").top - box(".lanes .axis-head").bottom; }"""
+    )
+    assert abs(gap) < 2
