@@ -108,6 +108,12 @@ export function bars(record) {
   return h("div", { class: "bars" }, line("this request", bill), typical && line("typical", typical.bill));
 }
 
+/** A price at a glance: `~` marks one with an estimate in it, `≥` one with an unknown part. */
+export function briefPrice(bill, hops) {
+  const more = bill.front_known === "none" || (hops > 0 && bill.split === "none");
+  return `${more ? "≥" : "~"}${brief(bill.price_ms)}`;
+}
+
 /** What the hop cost, in one line; nothing while the request runs. */
 export function priced(record) {
   const { bill } = record;

@@ -1,6 +1,7 @@
 // The requests of a pod as a table: what the timeline draws, readable without a mouse and on paper.
 
 import { addressOf } from "./address.js";
+import { briefPrice } from "./bill.js";
 import { h } from "./dom.js";
 import { brief, clock, span } from "./format.js";
 
@@ -18,7 +19,7 @@ export function requestTable(requests, { origin, opened, lanes, zoomTo }) {
         clock(one.started_at),
         one.running ? "running" : brief(one.bill.wall_ms),
         String(one.hop_count),
-        one.running ? "–" : `~${brief(one.bill.price_ms)}`,
+        one.running ? "–" : briefPrice(one.bill, one.hop_count),
         one.running ? "" : h("span", { class: one.code === "OK" ? "" : "bad", title: one.error || null }, one.code),
         h("a", { href: zoomTo(one), "aria-label": `Unfold ${one.method}, request ${one.id}`, "aria-current": opened.has(one.id) ? "true" : null }, "unfold"),
       ];

@@ -2,7 +2,7 @@
 
 import { addressOf, go, parsed } from "./address.js";
 import { get, listen, offers } from "./api.js";
-import { bar } from "./bill.js";
+import { bar, briefPrice } from "./bill.js";
 import { h } from "./dom.js";
 import { brief, clock, isRead } from "./format.js";
 import { idsOf, nameOf } from "./names.js";
@@ -182,11 +182,9 @@ function rowOf(request) {
   return element;
 }
 
-// `~` marks a price with an estimate in it, `≥` one with an unknown part. The view of the request says more.
 function costs({ running, hop_count: hops, bill }) {
   if (running) return [];
-  const more = bill.front_known === "none" || (hops && bill.split === "none");
-  return [...(hops ? [`${hops} hops`] : []), `price ${more ? "≥" : "~"}${brief(bill.price_ms)}`];
+  return [...(hops ? [`${hops} hops`] : []), `price ${briefPrice(bill, hops)}`];
 }
 
 // An empty list says why it is empty, and how to see more.

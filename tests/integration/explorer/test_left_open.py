@@ -277,3 +277,14 @@ async def test_the_grid_of_a_timeline_without_cuts(node: Node, page: Page):
         return box(".lanes .ground").top - box(".lanes .axis-head").bottom; }"""
     )
     assert abs(gap) < 2
+
+
+async def test_a_price_with_an_unknown_part(node: Node, page: Page):
+    """The table of a pod marks it as the list of requests does."""
+    node.sandboxes.put(a_pod())
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await opened(page, node, "#/requests")
+    await page.locator("#rows .when", has_text="price ≥").wait_for()
+    await opened(page, node, f"#/pod/{POD}")
+    price = page.locator(".pod-requests td[data-head=price]")
+    assert (await price.inner_text()).startswith("≥")
