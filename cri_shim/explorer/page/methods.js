@@ -3,6 +3,7 @@
 import { get, listen } from "./api.js";
 import { PARTS, fill } from "./bill.js";
 import { h, placed } from "./dom.js";
+import { keptFocus } from "./focus.js";
 import { brief, isRead, percent } from "./format.js";
 import { mark, measured, ofFront, ofPrice, ofSplit, term } from "./sources.js";
 import { failed, noRequestYet } from "./states.js";
@@ -26,6 +27,7 @@ export async function showMethods() {
     return; // what was drawn stays
   }
   if (!answer.methods.length) return place.replaceChildren(h("h2", {}, "Totals by method"), noRequestYet());
+  const refocus = keptFocus(place);
   const rows = answer.methods.sort((one, other) => isRead(one.method) - isRead(other.method) || other.p50_ms - one.p50_ms);
   place.replaceChildren(
     h("h2", {}, "Totals by method"),
@@ -39,6 +41,7 @@ export async function showMethods() {
     ),
     h("ul", { class: "legend" }, ...PARTS.map(([part, label]) => h("li", {}, h("i", { class: part }), label))),
   );
+  refocus();
 }
 
 function line(row) {

@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { h } from "./dom.js";
+import { keptFocus } from "./focus.js";
 import { brief, withError } from "./format.js";
 import { isAway, notePresence } from "./presence.js";
 import { showRecording } from "./recording.js";
@@ -25,5 +26,8 @@ export async function describeNode() {
     ["containers", node.containers, measured("The daemon's own list.")],
   ];
   const list = h("dl", {}, ...facts.map(([name, value, source]) => h("div", {}, h("dt", {}, source ? term(source, name) : name), h("dd", {}, String(value)))));
-  document.getElementById("node").replaceChildren(list);
+  const place = document.getElementById("node");
+  const refocus = keptFocus(place);
+  place.replaceChildren(list);
+  refocus();
 }

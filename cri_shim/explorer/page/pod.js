@@ -3,6 +3,7 @@
 import { addressOf, go, parsed } from "./address.js";
 import { getOne, listen } from "./api.js";
 import { h } from "./dom.js";
+import { keptFocus } from "./focus.js";
 import { brief, clock, dated, span } from "./format.js";
 import { podName } from "./names.js";
 import { axisOf, burstsOf } from "./pod_axis.js";
@@ -28,10 +29,12 @@ let pod = null;
 let records = new Map(); // details of ended requests, by id
 let drawing = 0;
 let timer = 0;
+let rowWanted = false; // whether the row in the address has the focus when it is drawn: not each time that the pod goes on
 
 /** Show the pod `id`. `query`: `from` and `to` (milliseconds on its time), `open` (requests with a row for each hop), `reads`, `scale`. */
 export async function showPod(id, query) {
   const number = (drawing += 1);
+  rowWanted ||= query !== null;
   if (shown !== id) {
     shown = id;
     pod = null;
@@ -93,7 +96,7 @@ async function fetchRecords(requests) {
 
 function draw(view) {
   const { origin, requests, bursts, whole, from, to, inView, detailed, opened, toScale } = view;
-  const focused = document.activeElement?.closest?.("#pod [id]")?.id;
+  const refocus = keptFocus(place);
   const details = new Map(detailed.filter((one) => records.has(one.id)).map((one) => [one.id, records.get(one.id)]));
   const lanes = lanesOf(pod, origin, requests);
   const ends = lanes.flatMap(({ life }) => (life ? [life.start, life.end] : [])).filter((at) => at !== null && Number.isFinite(at));
@@ -118,8 +121,8 @@ function draw(view) {
       : h("p", { class: "hint" }, "No request about it is remembered. The daemon knows it from containerd: it was made before the daemon was started, or so long ago that the ledger has forgotten it."),
   );
   const row = view.query.get("row");
-  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-  else if (row && document.activeElement === document.body) document.getElementById(`pod-request-${row}`)?.focus();
+  if (!refocus() && row && rowWanted && document.activeElement === document.body) document.getElementById(`pod-request-${row}`)?.focus();
+  rowWanted = false;
 }
 
 // The row with the focus is in the address, so that reload and Back come to it again.

@@ -4,6 +4,7 @@ import { addressOf, parsed } from "./address.js";
 import { getOne, listen } from "./api.js";
 import { legend } from "./bill.js";
 import { h } from "./dom.js";
+import { keptFocus } from "./focus.js";
 import { nameOf } from "./names.js";
 import { podLinks } from "./request_pod.js";
 import { requestView } from "./request_view.js";
@@ -33,9 +34,10 @@ export async function openRequest(id) {
     running = record.running;
     title = `${record.method} ${nameOf(record)}`.trim();
     if (!place.parentElement.hidden) setTitle(title); // else the reader has gone to another view
-    const keep = first ? () => {} : openParts();
+    const [keep, refocus] = first ? [() => {}, () => {}] : [openParts(), keptFocus(place)];
     place.replaceChildren(...requestView(record, { head: back(), links: [podLinks(record), played(record)] }));
     keep();
+    refocus();
   } catch (error) {
     if (number !== drawing) return;
     unanswered = error.status === undefined;

@@ -255,6 +255,48 @@ async def test_the_link_that_skips_the_head(node: Node, page: Page):
 FOCUSED = "document.activeElement.textContent"
 
 
+async def test_the_focus_stays_where_it_is(node: Node, page: Page):
+    """Totals, the foot of the page and a request that runs are drawn anew under the reader's hands."""
+    node.note("StopContainer")
+    await opened(page, node, "#/methods")
+    await page.focus(".totals a")
+    node.note("StopContainer")
+    await becomes(page, "document.querySelector('.totals td').textContent === '2'")
+    assert await page.evaluate(FOCUSED) == "StopContainer"
+    await page.locator("#node button", has_text="loop lag").focus()
+    await page.evaluate("import('/page/node.js').then(({ describeNode }) => describeNode())")  # as every ten seconds
+    assert await page.evaluate(FOCUSED) == "loop lag"
+    running = node.ledger.open("StopContainer")
+    await opened(page, node, f"#/request/{running.id}")
+    await page.get_by_text("It still runs").wait_for()
+    await page.locator("#request button", has_text="Copy JSON").focus()
+    node.ledger.close(running)
+    await page.wait_for_selector(".figures td[data-figure]")
+    assert await page.evaluate(FOCUSED) == "Copy JSON"
+
+
+async def test_the_focus_in_a_timeline(node: Node, page: Page):
+    """It stays on a link when the pod goes on, and does not go back to the row that had it before."""
+    node.sandboxes.put(a_pod())
+    node.note("StopPodSandbox", sandbox_id=POD)
+    node.note("UpdatePodSandboxResources", sandbox_id=POD)
+    await opened(page, node, f"#/pod/{POD}")
+    await page.focus("#pod-request-1")
+    await becomes(page, "location.hash.endsWith('row=1')")
+    await page.focus(".request-bar[data-request='2']")
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await page.wait_for_selector("#pod-request-3")
+    assert await page.evaluate("document.activeElement.dataset.request") == "2"
+    await page.locator(".pod-requests a", has_text="unfold").nth(1).focus()
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await page.wait_for_selector("#pod-request-4")
+    assert await page.evaluate("document.activeElement.ariaLabel") == "Unfold UpdatePodSandboxResources, request 2"
+    await page.click(".top", position={"x": 5, "y": 5})
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await page.wait_for_selector("#pod-request-5")
+    assert await page.evaluate("document.activeElement === document.body")
+
+
 async def test_a_pod_by_the_beginning_of_its_id(node: Node, page: Page):
     """Its timeline goes on, as with the whole id."""
     node.sandboxes.put(a_pod())
