@@ -45,6 +45,7 @@ class Watcher:
         """Return everything that waits, ready to be sent; wait for the next event if there is nothing."""
         await self._wake.wait()
         self._wake.clear()
+        self._note_lost()  # there may be no next event for a long time
         text = b"".join(self._pieces)
         self._pieces.clear()
         self._waiting = 0
@@ -55,12 +56,15 @@ class Watcher:
         if self._waiting + events > QUEUED:
             self._lost += events
             return
-        if self._lost:
-            self._pieces.append(event("lost", {"events": self._lost}))
-            self._lost = 0
+        self._note_lost()
         self._pieces.append(piece)
         self._waiting += events
         self._wake.set()
+
+    def _note_lost(self) -> None:
+        if self._lost:
+            self._pieces.append(event("lost", {"events": self._lost}))
+            self._lost = 0
 
 
 class LiveFeed(LedgerObserver):
