@@ -34,14 +34,16 @@ _METHODS = {
 class Client:
     """``await client.RunPodSandbox(config=…)``; a failed call raises :class:`grpc.aio.AioRpcError`.
 
-    ``seconds`` is the deadline of the calls. The service only sees it: no call is cut off by it.
+    ``seconds`` is the deadline of the calls. The service only sees it: no call is cut off by it. ``api`` is the version
+    of the CRI whose methods are called; the messages of both are the same on the wire.
     """
 
-    def __init__(self, service: Service, *, seconds: float | None = None) -> None:
+    def __init__(self, service: Service, *, seconds: float | None = None, api: str = "v1") -> None:
         self.current = Current(service)
         """What the next request works with; a test may replace the service, as a reload does."""
         self._handlers = handlers(self.current)
         self._seconds = seconds
+        self._api = api
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         """Return the call of an RPC with one answer."""
@@ -67,7 +69,7 @@ class Client:
         return asyncio.ensure_future(call)
 
     def _handler(self, path: str) -> Any:
-        details = cast("grpc.HandlerCallDetails", _Details(path))
+        details = cast("grpc.HandlerCallDetails", _Details(path.replace("runtime.v1.", f"runtime.{self._api}.", 1)))
         return next(handler for each in self._handlers if (handler := each.service(details)) is not None)
 
 

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as v1
 from cri_shim.api.runtime.v1alpha2 import runtime_pb2 as v1alpha2
+from cri_shim.ledger.packed import unpacked
+from cri_shim.ledger.record_json import summary
 from cri_shim.server.v1alpha2 import V1ALPHA2, v1alpha2_name
+from cri_shim.telemetry.counts import Counts
+from tests.fakes.cri import Client
+from tests.unit.crash_matrix.kubelet import Kubelet
+
+if TYPE_CHECKING:
+    from tests.unit.fake_node import Node
 
 
 def methods(module):
@@ -50,3 +62,45 @@ def test_its_generated_code_is_not_loaded():
     """The daemon's modules, all of them, do without it: it would only cost memory."""
     code = "import sys, cri_shim.daemon.daemon; sys.exit('cri_shim.api.runtime.v1alpha2.runtime_pb2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def a_life(node: Node, api: str) -> list[dict[str, Any]]:
+    """Have a pod come and go; return the records of its requests, without ids, times and what is measured."""
+    ledger = node.service.ledger
+    client = Client(node.service, api=api)
+    before = ledger.count
+    pod_id, _, container_id = await Kubelet(client, node.kubelet.image, node.directory / api).running_container()
+    await client.ListContainers()
+    await client.ContainerStatus(container_id=container_id[:9])
+    await client.ExecSync(container_id=container_id, cmd=["true"])
+    await client.StopContainer(container_id=container_id)
+    await client.RemoveContainer(container_id=container_id)
+    await client.StopPodSandbox(pod_sandbox_id=pod_id)
+    await client.RemovePodSandbox(pod_sandbox_id=pod_id)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await client.StartContainer(container_id=container_id)
+    ledger.catch_up()
+    records = [summary(unpacked(one)) for one in ledger.newest() if one.id > before]
+    return [
+        {
+            "method": one["method"],
+            "api": one["api"],
+            "code": one["code"],
+            "subject": sorted(one["subject"]),
+            "pod": one["pod"] and [one["pod"]["id"] == pod_id, bool(one["pod"]["name"])],
+            "container": one["container"] and [one["container"]["id"] == container_id, one["container"]["name"]],
+        }
+        for one in records
+    ]
+
+
+async def test_requests_are_recorded_and_named_as_in_v1(node: Node):
+    """What a kubelet of 1.25 sends has the same methods, subjects and names in the ledger; only its version differs."""
+    counts = Counts()
+    node.service.ledger.listen(counts)
+    new, old = await a_life(node, "v1"), await a_life(node, "v1alpha2")
+    assert [one["method"] for one in old][:3] == ["RunPodSandbox", "CreateContainer", "StartContainer"]
+    assert {one.pop("api") for one in new} == {"v1"}
+    assert {one.pop("api") for one in old} == {"v1alpha2"}
+    assert old == new
+    assert {api for method, api, _ in counts.requests if method == "RunPodSandbox"} == {"v1", "v1alpha2"}
