@@ -86,7 +86,9 @@ def codename() -> str:
 
 def mirror() -> str:
     """Return the mirror from which this machine's apt gets Debian."""
-    targets = run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Identifier: Packages"])
+    # Other vendors call a suite by the same name, and their lists may come first.
+    wanted = ("Identifier: Packages", "Origin: Debian")
+    targets = run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", *wanted])
     sites = [line.split()[0] for line in targets.splitlines() if line.split()[1:] in ([codename()], ["stable"])]
     if not sites:
         raise NotAvailableError(

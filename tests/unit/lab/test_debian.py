@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.debian import containerd_versions, docker_engine, pythons
+from lab.debian import containerd_versions, docker_engine, packages, pythons
 from lab.debian.__main__ import main
 from lab.debian.packages import NotAvailableError
 
@@ -48,3 +48,20 @@ def test_what_is_unpacked_is_never_committed():
     folders = {folder for text in texts for folder in re.findall(r'^CACHE = ROOT / "(.+)"$', text, re.MULTILINE)}
     assert len(folders) > 3
     assert {f"/{folder}/" for folder in folders} <= set(ignored)
+
+
+TARGETS = {
+    "Origin: Brave Software": "https://brave.example stable\n",
+    "Origin: Debian": "http://deb.example/debian bookworm\nhttp://deb.example/debian-security bookworm-security\n",
+}
+
+
+def test_the_mirror_is_debians(monkeypatch):
+    """Other vendors have a suite of the same name, and may come first."""
+
+    def run(command):
+        return "".join(text for origin, text in TARGETS.items() if origin in command or "Origin: Debian" not in command)
+
+    monkeypatch.setattr(packages, "codename", lambda: "bookworm")
+    monkeypatch.setattr(packages, "run", run)
+    assert packages.mirror() == "http://deb.example/debian"
