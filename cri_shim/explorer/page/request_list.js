@@ -40,6 +40,7 @@ export function showRequests(id, query) {
   if (method) offer(method);
   methodFilter.value = method;
   slowestFilter.checked = query.has("slowest");
+  rows.setAttribute("aria-label", `Requests, ${slowestFilter.checked ? "slowest" : "newest"} first. Arrow keys move, Enter opens.`);
   readsFilter.checked = query.has("reads") || isRead(method);
   const search = query.get("search") ?? "";
   words = wordsOf(search);

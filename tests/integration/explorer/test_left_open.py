@@ -330,3 +330,12 @@ async def test_a_price_with_an_unknown_part(node: Node, page: Page):
     await opened(page, node, f"#/pod/{POD}")
     price = page.locator(".pod-requests td[data-head=price]")
     assert (await price.inner_text()).startswith("≥")
+
+
+async def test_the_list_is_named_after_its_order(node: Node, page: Page):
+    """Slowest first is not newest first."""
+    await opened(page, node, "#/requests?slowest=1")
+    label = page.locator("#rows")
+    assert "slowest first" in (await label.get_attribute("aria-label") or "")
+    await page.uncheck("#slowest")
+    await becomes(page, "document.getElementById('rows').ariaLabel.includes('newest first')")
