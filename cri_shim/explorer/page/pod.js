@@ -177,13 +177,21 @@ function summary(requests) {
 function controls({ reads, toScale, ranged, bursts, from, to, whole }) {
   const page = (id, some, label) => some.length > 0 &&
     h("a", { id, class: "toggle", href: address({ from: some[0].from.toFixed(3), to: (some.at(-1).to + 0.05).toFixed(3), open: "" }) }, label);
-  const toggle = (name, on, label) => h("a", { id: `pod-${name}`, class: "toggle", role: "button", "aria-pressed": String(on), href: address({ [name]: on ? "" : "1" }) }, label);
+  const toggle = (name, on, label) => h("a", { id: `pod-${name}`, class: "toggle", role: "button", "aria-pressed": String(on),
+    href: address({ [name]: on ? "" : "1" }), onkeydown: pressedBySpace }, label);
   const outside = to < whole[1] || from > whole[0];
   return h("p", { class: "controls" },
     outside || ranged ? h("a", { id: "pod-all", class: "toggle", href: address({ from: ranged && bursts.length <= MOST_BURSTS ? "" : whole[0], to: ranged && bursts.length <= MOST_BURSTS ? "" : whole[1], open: "" }) }, "All of it") : "",
     page("pod-earlier", bursts.filter((one) => one.to < from).slice(-MOST_BURSTS), "← Earlier"),
     page("pod-later", bursts.filter((one) => one.from > to).slice(0, MOST_BURSTS), "Later →"),
     toggle("reads", reads, "Reads"), toggle("scale", toScale, "To scale, nothing left out"));
+}
+
+// A link is followed by Enter alone, and a button is pressed by either key.
+function pressedBySpace(event) {
+  if (event.key !== " ") return;
+  event.preventDefault();
+  event.currentTarget.click();
 }
 
 function notes({ inView, detailed, requests, from, to }, axis) {

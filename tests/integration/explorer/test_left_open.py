@@ -339,3 +339,14 @@ async def test_the_list_is_named_after_its_order(node: Node, page: Page):
     assert "slowest first" in (await label.get_attribute("aria-label") or "")
     await page.uncheck("#slowest")
     await becomes(page, "document.getElementById('rows').ariaLabel.includes('newest first')")
+
+
+async def test_a_toggle_of_a_timeline_by_keyboard(node: Node, page: Page):
+    """It is a button, so Space presses it, and the page does not scroll."""
+    node.sandboxes.put(a_pod())
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await opened(page, node, f"#/pod/{POD}")
+    await page.focus("#pod-scale")
+    await page.keyboard.press("Space")
+    await becomes(page, "document.querySelector('#pod-scale[aria-pressed=true]') === document.activeElement")
+    assert page.url.endswith("scale=1")
