@@ -19,15 +19,26 @@ export class Lights {
   follow(name, data) {
     if (name === "start") {
       this.#on(["kubelet-cri", "cri"]);
-      this.say(`${data.method} …`);
+      this.caption(`${data.method} …`);
     } else if (name === "end") {
       this.#off(["kubelet-cri", "cri"]);
-      this.say(`${data.method} answered.`);
+      this.caption(`${data.method} answered.`);
     } else if (name === "hop") this.#show(data.phase, hopParts(data.method), `${hopName(data.method)}`);
     else if (name === "helper") this.#show(data.phase, ["cni-arrow", "cni"], `${data.name} ${data.command}`);
   }
 
+  /** Say what is so; it is read aloud. */
   say(text) {
+    this.#write(text, "polite");
+  }
+
+  /** Name what is at work. That changes with every hop, and is not read aloud. */
+  caption(text) {
+    this.#write(text, "off");
+  }
+
+  #write(text, live) {
+    this.#caption.setAttribute("aria-live", live);
     this.#caption.textContent = text;
   }
 
@@ -41,7 +52,7 @@ export class Lights {
   #show(phase, parts, text) {
     if (phase === "start") {
       this.#on(parts);
-      this.say(text);
+      this.caption(text);
     } else this.#off(parts);
   }
 

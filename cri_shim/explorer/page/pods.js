@@ -95,8 +95,8 @@ function draw() {
   const focused = document.activeElement?.closest?.("#pods tr")?.dataset.pod ?? "";
   const shown = pods.filter((pod) => (removedToo.checked || pod.state !== "removed") && podHas(pod, words));
   rows.replaceChildren(...shown.map(row));
-  const count = `${shown.length} of ${pods.length} pods`;
-  said.replaceChildren(hint && `${hint} `, shown.length ? count : "");
+  const count = [hint, shown.length ? `${shown.length} of ${pods.length} pods` : ""].filter(Boolean).join(" ");
+  if (said.textContent !== count) said.textContent = count; // it is read aloud when it is written, whether it has changed or not
   none.replaceChildren(shown.length || !answered ? "" : nothing());
   rows.parentElement.hidden = !shown.length;
   const again = wantedRow || focused;

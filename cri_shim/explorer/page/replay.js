@@ -17,7 +17,7 @@ export function replay(record, lights) {
     setTimeout(() => {
       lights.follow(name, data);
       const slow = `${Math.round(slower)} times slower`;
-      if (data.phase !== "end") lights.say(`${textOf(name, data, record)} at ${exact(at)} ms (${slow})`);
+      if (data.phase !== "end") lights.caption(`${textOf(name, data, record)} at ${exact(at)} ms (${slow})`);
     }, at * slower),
   );
   return () => timers.forEach(clearTimeout);

@@ -332,6 +332,27 @@ async def test_a_price_with_an_unknown_part(node: Node, page: Page):
     assert (await price.inner_text()).startswith("≥")
 
 
+async def test_what_is_read_aloud(node: Node, page: Page):
+    """What changes with every hop is not, nor is what has not changed; the answer to a click is."""
+    await opened(page, node, "#/architecture")
+    node.note("StopContainer")
+    await becomes(page, "document.querySelector('.now').textContent === 'StopContainer answered.'")
+    assert await page.locator(".now").get_attribute("aria-live") == "off"
+    await page.click("#replay")
+    await becomes(page, "document.querySelector('.now').textContent.includes('Start a pod')")
+    assert await page.locator(".now").get_attribute("aria-live") == "polite"
+    node.sandboxes.put(a_pod())
+    await opened(page, node, "#/pods")
+    await page.locator("#pods [role=status]", has_text="1 of 1 pods").wait_for()
+    await page.evaluate(
+        """() => { window.said = 0; new MutationObserver((all) => { window.said += all.length; })
+        .observe(document.querySelector("#pods [role=status]"), { childList: true, subtree: true }); }"""
+    )
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await becomes(page, "document.querySelector('#pods td:nth-child(4)').textContent === '1'")
+    assert await page.evaluate("window.said") == 0
+
+
 async def test_the_list_is_named_after_its_order(node: Node, page: Page):
     """Slowest first is not newest first."""
     await opened(page, node, "#/requests?slowest=1")
