@@ -97,6 +97,7 @@ async function fetchRecords(requests) {
 function draw(view) {
   const { origin, requests, bursts, whole, from, to, inView, detailed, opened, toScale } = view;
   const refocus = keptFocus(place);
+  const taking = place.querySelector(".take")?.open ?? false; // what the reader has opened stays open
   const details = new Map(detailed.filter((one) => records.has(one.id)).map((one) => [one.id, records.get(one.id)]));
   const lanes = lanesOf(pod, origin, requests);
   const ends = lanes.flatMap(({ life }) => (life ? [life.start, life.end] : [])).filter((at) => at !== null && Number.isFinite(at));
@@ -117,7 +118,7 @@ function draw(view) {
         detailed.length ? h("ul", { class: "legend" }, ...[["hop", "hops"], ["helper", "helpers"]].map(([kind, label]) => h("li", {}, h("i", { class: kind }), label))) : "",
         notes(view, axis),
         requestTable(requests, { origin, opened, lanes, zoomTo: (one) => address({ ...around(one), open: one.id }) }),
-        take())
+        take(taking))
       : h("p", { class: "hint" }, "No request about it is remembered. The daemon knows it from containerd: it was made before the daemon was started, or so long ago that the ledger has forgotten it."),
   );
   const row = view.query.get("row");
@@ -154,11 +155,11 @@ function facts() {
 }
 
 // A name goes into a command only if a shell takes it for nothing else; those of a kubelet do.
-function take() {
+function take(open) {
   const name = podName(pod);
   if (!/^[a-z0-9.-]+\/[a-z0-9.-]+$/.test(name)) return "";
   const from = document.body.dataset.recording === undefined ? "" : " --recording FILE";
-  return h("details", { class: "take" }, h("summary", {}, "Take it with you"),
+  return h("details", { class: "take", open }, h("summary", {}, "Take it with you"),
     h("ul", {}, h("li", {}, h("code", {}, `cri-shim hops show --pod ${name}${from} --format trace-event > pod.json`)),
       h("li", { class: "hint" }, "a trace of all these requests that Perfetto (ui.perfetto.dev) and chrome://tracing open")));
 }

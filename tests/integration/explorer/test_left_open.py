@@ -371,3 +371,14 @@ async def test_a_toggle_of_a_timeline_by_keyboard(node: Node, page: Page):
     await page.keyboard.press("Space")
     await becomes(page, "document.querySelector('#pod-scale[aria-pressed=true]') === document.activeElement")
     assert page.url.endswith("scale=1")
+
+
+async def test_what_was_opened_below_a_timeline_stays_open(node: Node, page: Page):
+    """However often the pod goes on."""
+    node.sandboxes.put(a_pod())
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await opened(page, node, f"#/pod/{POD}")
+    await page.click("#pod .take summary")
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await page.wait_for_selector("#pod-request-2")
+    assert await page.evaluate("document.querySelector('#pod .take').open")
