@@ -3,6 +3,7 @@
 import { addressOf, go } from "./address.js";
 import { listen } from "./api.js";
 import { h } from "./dom.js";
+import { keptFocus } from "./focus.js";
 import { brief, clock, dated } from "./format.js";
 import { podName } from "./names.js";
 import { fetchPods, withoutPods } from "./pod_source.js";
@@ -97,7 +98,9 @@ function draw() {
   rows.replaceChildren(...shown.map(row));
   const count = [hint, shown.length ? `${shown.length} of ${pods.length} pods` : ""].filter(Boolean).join(" ");
   if (said.textContent !== count) said.textContent = count; // it is read aloud when it is written, whether it has changed or not
+  const refocus = keptFocus(none);
   none.replaceChildren(shown.length || !answered ? "" : nothing());
+  refocus();
   rows.parentElement.hidden = !shown.length;
   const again = wantedRow || focused;
   if (again) rows.querySelector(`tr[data-pod="${CSS.escape(again)}"] a`)?.focus({ preventScroll: again === focused });

@@ -4,6 +4,7 @@ import { addressOf, go, parsed } from "./address.js";
 import { get, listen, offers } from "./api.js";
 import { bar, briefPrice } from "./bill.js";
 import { h } from "./dom.js";
+import { keptFocus } from "./focus.js";
 import { brief, clock, isRead } from "./format.js";
 import { idsOf, nameOf } from "./names.js";
 import { requestHas, wordsOf } from "./search.js";
@@ -192,6 +193,7 @@ function costs({ running, hop_count: hops, bill }) {
 function drawEmpty(isEmpty) {
   empty.hidden = !isEmpty;
   if (!isEmpty) return;
+  const refocus = keptFocus(empty);
   const way = (label, change) => h("a", { href: requestAddress("", change) }, label);
   const ways = [
     words.length && way("Clear the search", { search: "" }),
@@ -203,6 +205,7 @@ function drawEmpty(isEmpty) {
   empty.replaceChildren(
     !answered ? "" : error ? failed(error, "The list of requests", ...ways) : narrowed ? filtered("No remembered request matches.", ...ways)
       : requests.size ? filtered("No request that changes something yet.", ...ways) : noRequestYet());
+  refocus();
 }
 
 // Only one row is in the tab order: the one with the focus, or the chosen one, or the first.

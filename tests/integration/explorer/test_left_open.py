@@ -382,3 +382,13 @@ async def test_what_was_opened_below_a_timeline_stays_open(node: Node, page: Pag
     node.note("StopPodSandbox", sandbox_id=POD)
     await page.wait_for_selector("#pod-request-2")
     assert await page.evaluate("document.querySelector('#pod .take').open")
+
+
+async def test_the_focus_on_a_way_out_of_an_empty_list(node: Node, page: Page):
+    """Each request that comes in draws the list, although the filters hide it."""
+    await opened(page, node, "#/requests?search=nothing-has-this")
+    await page.get_by_text("Clear the search").focus()
+    await page.evaluate("document.getElementById('empty').firstChild.dataset.old = ''")
+    node.note("StopContainer")
+    await becomes(page, "document.querySelector('#empty [data-old]') === null")
+    assert await page.evaluate(FOCUSED) == "Clear the search"
