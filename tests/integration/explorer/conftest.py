@@ -17,9 +17,11 @@ import pytest_asyncio
 from lab.lab import Lab
 from lab.pods import Pod
 from lab.registry import free_port
+from tests.integration.explorer.local_node import LocalNode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from playwright.async_api import BrowserContext, Page
 
@@ -139,3 +141,12 @@ async def page(browser: BrowserContext, complaints: Complaints) -> AsyncIterator
     complaints.forgive("ERR_NETWORK_CHANGED")
     assert complaints.texts == []
     assert [url for url in elsewhere if not url.startswith("data:")] == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def node(tmp_path: Path) -> AsyncIterator[LocalNode]:
+    """What a page is of that needs no real node."""
+    one = LocalNode(tmp_path)
+    one.listener.bind()
+    yield one
+    await one.listener.stop()

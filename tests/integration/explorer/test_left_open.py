@@ -1,83 +1,20 @@
-"""A page that is left open while requests come and go, and is used now and then: what it says stays true.
-
-The daemon's part is a ledger and its listener in this process, so that a test decides what happens, and when.
-"""
+"""A page that is left open while requests come and go, and is used now and then: what it says stays true."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
-import pytest_asyncio
-
-from cri_shim.daemon.about_pods import about_pods
-from cri_shim.explorer.http_server import HttpListener
 from cri_shim.explorer.live import LiveFeed
-from cri_shim.explorer.web_sources import WebSources
-from cri_shim.ledger.known_names import KnownNames
-from cri_shim.ledger.ledger import Ledger
-from cri_shim.rpc import RPCS, Kind
-from cri_shim.state.containers import Container
-from cri_shim.state.index import Index
-from cri_shim.state.sandboxes import Sandbox
 from tests.fakes.objects import POD, a_pod
+from tests.integration.explorer.local_node import opened
 from tests.integration.explorer.test_page import becomes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
     from playwright.async_api import Page, Route
 
-    from cri_shim.ledger.request import Request
     from tests.integration.explorer.conftest import Complaints
-
-LIVE = "#live[data-state=open]"
-UNKNOWN = dict.fromkeys(("front_ms", "front_error_ms", "null_hop_ms", "null_hop_error_ms"))
-
-
-class Node:
-    """A state and a ledger, and the listener that shows both."""
-
-    def __init__(self, state: Path) -> None:
-        self.sandboxes, self.containers = Index[Sandbox]("sandbox"), Index[Container]("container")
-        self.ledger = Ledger(names=KnownNames(self.sandboxes, self.containers).of)
-        about = {"version": "1", "containerd_version": "2", "front_known": "none", "loop_lag_ms": 0.0, "pods": 0}
-        sources = WebSources(
-            self.ledger,
-            metrics=lambda _: (b"", "text/plain"),
-            node=lambda: {**about, **UNKNOWN, "containers": 0, "ready": True},
-            reads=frozenset(name for name, rpc in RPCS.items() if rpc.kind is Kind.READ),
-            pods=about_pods(self.sandboxes, self.containers),
-        )
-        self.listener = HttpListener("127.0.0.1:0", state, sources)
-
-    @property
-    def url(self) -> str:
-        """The address of the page."""
-        return f"http://{self.listener.address}"
-
-    def note(self, method: str, code: str = "OK", **subject: str) -> Request:
-        """Record a request."""
-        request = self.ledger.open(method)
-        request.subject = subject
-        self.ledger.close(request, code)
-        return request
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def node(tmp_path: Path) -> AsyncIterator[Node]:
-    """What the page is of."""
-    one = Node(tmp_path)
-    one.listener.bind()
-    yield one
-    await one.listener.stop()
-
-
-async def opened(page: Page, node: Node, address: str = "") -> None:
-    """Show a view, and wait until it is live."""
-    await page.goto(f"{node.url}/{address}")
-    await page.wait_for_selector(LIVE)
+    from tests.integration.explorer.local_node import LocalNode
 
 
 def rows(count: int) -> str:
@@ -85,7 +22,7 @@ def rows(count: int) -> str:
     return f"document.querySelectorAll('#rows li').length === {count}"
 
 
-async def test_what_is_filtered_for_stays_in_the_list(node: Node, page: Page):
+async def test_what_is_filtered_for_stays_in_the_list(node: LocalNode, page: Page):
     """However many other requests come in: the daemon remembers it for as long."""
     for _ in range(3):
         node.note("StopContainer")
@@ -99,7 +36,7 @@ async def test_what_is_filtered_for_stays_in_the_list(node: Node, page: Page):
     await becomes(page, rows(4))
 
 
-async def test_what_comes_in_while_the_list_is_asked_for(node: Node, page: Page):
+async def test_what_comes_in_while_the_list_is_asked_for(node: LocalNode, page: Page):
     """It is in the list: the answer was made before, and the event is not sent again."""
 
     async def late(route: Route) -> None:
@@ -116,7 +53,7 @@ async def test_what_comes_in_while_the_list_is_asked_for(node: Node, page: Page)
     await becomes(page, rows(noted), 5)
 
 
-async def test_a_request_that_was_shown_is_let_go(node: Node, page: Page):
+async def test_a_request_that_was_shown_is_let_go(node: LocalNode, page: Page):
     """The window's width has one listener, however many requests were opened: each would keep its whole view."""
     await page.add_init_script(
         """window.followers = 0; MediaQueryList.prototype.addEventListener = function (...all) {
@@ -134,7 +71,7 @@ async def test_a_request_that_was_shown_is_let_go(node: Node, page: Page):
     await becomes(page, "document.querySelector('.folded').open")
 
 
-async def test_a_running_request_whose_end_was_lost(node: Node, page: Page):
+async def test_a_running_request_whose_end_was_lost(node: LocalNode, page: Page):
     """It is asked for again when events were lost, and when the daemon is back: that may be another one."""
     running = node.ledger.open("StopContainer")
     await opened(page, node, f"#/request/{running.id}")
@@ -148,7 +85,7 @@ async def test_a_running_request_whose_end_was_lost(node: Node, page: Page):
     await page.wait_for_selector(".figures td[data-figure]", timeout=5000)
 
 
-async def test_the_tab_is_named_after_what_is_shown(node: Node, page: Page):
+async def test_the_tab_is_named_after_what_is_shown(node: LocalNode, page: Page):
     """An answer that comes after the reader has left does not rename it, and coming back names it again."""
     node.sandboxes.put(a_pod())
     node.note("StopContainer")
@@ -171,7 +108,7 @@ async def test_the_tab_is_named_after_what_is_shown(node: Node, page: Page):
     assert await page.title() == "Methods · cri-shim"
 
 
-async def test_keys_of_a_view_that_is_not_shown(node: Node, page: Page):
+async def test_keys_of_a_view_that_is_not_shown(node: LocalNode, page: Page):
     """`n` goes to the pod's next request only while a request is shown."""
     for _ in range(2):
         node.note("RunPodSandbox", "UNKNOWN", name="web", namespace="shop")
@@ -184,7 +121,7 @@ async def test_keys_of_a_view_that_is_not_shown(node: Node, page: Page):
     assert page.url.endswith("#/methods")
 
 
-async def test_times_at_the_turn(node: Node, page: Page):
+async def test_times_at_the_turn(node: LocalNode, page: Page):
     """The hour after midnight is 00, and a rest that is rounded up to a whole unit is one more of the greater unit."""
     await opened(page, node, "#/methods")
     lengths, moments = await page.evaluate(
@@ -198,7 +135,7 @@ async def test_times_at_the_turn(node: Node, page: Page):
     assert " 00:05:07" in moments[1]
 
 
-async def test_a_daemon_that_was_away_and_sends_no_live_events(node: Node, page: Page, complaints: Complaints):
+async def test_a_daemon_that_was_away_and_sends_no_live_events(node: LocalNode, page: Page, complaints: Complaints):
     """It is not away any more, so the next time that it goes it is away since then."""
     await page.route("**/api/live?*", lambda route: route.abort())
     await page.route("**/api/node?*", lambda route: route.abort())
@@ -211,7 +148,7 @@ async def test_a_daemon_that_was_away_and_sends_no_live_events(node: Node, page:
     complaints.forgive("net::ERR_")
 
 
-async def test_parts_do_not_stay_lit(node: Node, page: Page):
+async def test_parts_do_not_stay_lit(node: LocalNode, page: Page):
     """What ended while another view was shown is dark when the reader comes back."""
     await opened(page, node, "#/architecture")
     await page.wait_for_selector("svg.is-live")
@@ -224,7 +161,7 @@ async def test_parts_do_not_stay_lit(node: Node, page: Page):
     await becomes(page, "document.querySelectorAll('.lit').length === 0", 5)
 
 
-async def test_one_replay_at_a_time(node: Node, page: Page):
+async def test_one_replay_at_a_time(node: LocalNode, page: Page):
     """Two clicks play the pod's start once; what was begun first would go on, and could not be stopped."""
     node.note("RunPodSandbox")
     await opened(page, node, "#/architecture")
@@ -241,63 +178,7 @@ async def test_one_replay_at_a_time(node: Node, page: Page):
     assert await page.evaluate("window.begun") == 1
 
 
-async def test_the_link_that_skips_the_head(node: Node, page: Page):
-    """It leads to the content, and what the reader has chosen stays in the address."""
-    node.note("StopContainer")
-    await opened(page, node, "#/requests?method=StopContainer")
-    await becomes(page, rows(1))
-    await page.keyboard.press("Tab")
-    await page.keyboard.press("Enter")
-    await becomes(page, "document.activeElement.id === 'main'")
-    assert page.url.endswith("#/requests?method=StopContainer")
-
-
-FOCUSED = "document.activeElement.textContent"
-
-
-async def test_the_focus_stays_where_it_is(node: Node, page: Page):
-    """Totals, the foot of the page and a request that runs are drawn anew under the reader's hands."""
-    node.note("StopContainer")
-    await opened(page, node, "#/methods")
-    await page.focus(".totals a")
-    node.note("StopContainer")
-    await becomes(page, "document.querySelector('.totals td').textContent === '2'")
-    assert await page.evaluate(FOCUSED) == "StopContainer"
-    await page.locator("#node button", has_text="loop lag").focus()
-    await page.evaluate("import('/page/node.js').then(({ describeNode }) => describeNode())")  # as every ten seconds
-    assert await page.evaluate(FOCUSED) == "loop lag"
-    running = node.ledger.open("StopContainer")
-    await opened(page, node, f"#/request/{running.id}")
-    await page.get_by_text("It still runs").wait_for()
-    await page.locator("#request button", has_text="Copy JSON").focus()
-    node.ledger.close(running)
-    await page.wait_for_selector(".figures td[data-figure]")
-    assert await page.evaluate(FOCUSED) == "Copy JSON"
-
-
-async def test_the_focus_in_a_timeline(node: Node, page: Page):
-    """It stays on a link when the pod goes on, and does not go back to the row that had it before."""
-    node.sandboxes.put(a_pod())
-    node.note("StopPodSandbox", sandbox_id=POD)
-    node.note("UpdatePodSandboxResources", sandbox_id=POD)
-    await opened(page, node, f"#/pod/{POD}")
-    await page.focus("#pod-request-1")
-    await becomes(page, "location.hash.endsWith('row=1')")
-    await page.focus(".request-bar[data-request='2']")
-    node.note("StopPodSandbox", sandbox_id=POD)
-    await page.wait_for_selector("#pod-request-3")
-    assert await page.evaluate("document.activeElement.dataset.request") == "2"
-    await page.locator(".pod-requests a", has_text="unfold").nth(1).focus()
-    node.note("StopPodSandbox", sandbox_id=POD)
-    await page.wait_for_selector("#pod-request-4")
-    assert await page.evaluate("document.activeElement.ariaLabel") == "Unfold UpdatePodSandboxResources, request 2"
-    await page.click(".top", position={"x": 5, "y": 5})
-    node.note("StopPodSandbox", sandbox_id=POD)
-    await page.wait_for_selector("#pod-request-5")
-    assert await page.evaluate("document.activeElement === document.body")
-
-
-async def test_a_pod_by_the_beginning_of_its_id(node: Node, page: Page):
+async def test_a_pod_by_the_beginning_of_its_id(node: LocalNode, page: Page):
     """Its timeline goes on, as with the whole id."""
     node.sandboxes.put(a_pod())
     node.note("StopPodSandbox", sandbox_id=POD)
@@ -308,7 +189,7 @@ async def test_a_pod_by_the_beginning_of_its_id(node: Node, page: Page):
     await page.wait_for_selector("#pod-request-2", timeout=5000)
 
 
-async def test_the_grid_of_a_timeline_without_cuts(node: Node, page: Page):
+async def test_the_grid_of_a_timeline_without_cuts(node: LocalNode, page: Page):
     """Its lines begin right below the scale, and go through the first lane, too."""
     node.sandboxes.put(a_pod())
     node.note("StopPodSandbox", sandbox_id=POD)
@@ -321,7 +202,7 @@ async def test_the_grid_of_a_timeline_without_cuts(node: Node, page: Page):
     assert abs(gap) < 2
 
 
-async def test_a_price_with_an_unknown_part(node: Node, page: Page):
+async def test_a_price_with_an_unknown_part(node: LocalNode, page: Page):
     """The table of a pod marks it as the list of requests does."""
     node.sandboxes.put(a_pod())
     node.note("StopPodSandbox", sandbox_id=POD)
@@ -332,48 +213,7 @@ async def test_a_price_with_an_unknown_part(node: Node, page: Page):
     assert (await price.inner_text()).startswith("≥")
 
 
-async def test_what_is_read_aloud(node: Node, page: Page):
-    """What changes with every hop is not, nor is what has not changed; the answer to a click is."""
-    await opened(page, node, "#/architecture")
-    node.note("StopContainer")
-    await becomes(page, "document.querySelector('.now').textContent === 'StopContainer answered.'")
-    assert await page.locator(".now").get_attribute("aria-live") == "off"
-    await page.click("#replay")
-    await becomes(page, "document.querySelector('.now').textContent.includes('Start a pod')")
-    assert await page.locator(".now").get_attribute("aria-live") == "polite"
-    node.sandboxes.put(a_pod())
-    await opened(page, node, "#/pods")
-    await page.locator("#pods [role=status]", has_text="1 of 1 pods").wait_for()
-    await page.evaluate(
-        """() => { window.said = 0; new MutationObserver((all) => { window.said += all.length; })
-        .observe(document.querySelector("#pods [role=status]"), { childList: true, subtree: true }); }"""
-    )
-    node.note("StopPodSandbox", sandbox_id=POD)
-    await becomes(page, "document.querySelector('#pods td:nth-child(4)').textContent === '1'")
-    assert await page.evaluate("window.said") == 0
-
-
-async def test_the_list_is_named_after_its_order(node: Node, page: Page):
-    """Slowest first is not newest first."""
-    await opened(page, node, "#/requests?slowest=1")
-    label = page.locator("#rows")
-    assert "slowest first" in (await label.get_attribute("aria-label") or "")
-    await page.uncheck("#slowest")
-    await becomes(page, "document.getElementById('rows').ariaLabel.includes('newest first')")
-
-
-async def test_a_toggle_of_a_timeline_by_keyboard(node: Node, page: Page):
-    """It is a button, so Space presses it, and the page does not scroll."""
-    node.sandboxes.put(a_pod())
-    node.note("StopPodSandbox", sandbox_id=POD)
-    await opened(page, node, f"#/pod/{POD}")
-    await page.focus("#pod-scale")
-    await page.keyboard.press("Space")
-    await becomes(page, "document.querySelector('#pod-scale[aria-pressed=true]') === document.activeElement")
-    assert page.url.endswith("scale=1")
-
-
-async def test_what_was_opened_below_a_timeline_stays_open(node: Node, page: Page):
+async def test_what_was_opened_below_a_timeline_stays_open(node: LocalNode, page: Page):
     """However often the pod goes on."""
     node.sandboxes.put(a_pod())
     node.note("StopPodSandbox", sandbox_id=POD)
@@ -382,13 +222,3 @@ async def test_what_was_opened_below_a_timeline_stays_open(node: Node, page: Pag
     node.note("StopPodSandbox", sandbox_id=POD)
     await page.wait_for_selector("#pod-request-2")
     assert await page.evaluate("document.querySelector('#pod .take').open")
-
-
-async def test_the_focus_on_a_way_out_of_an_empty_list(node: Node, page: Page):
-    """Each request that comes in draws the list, although the filters hide it."""
-    await opened(page, node, "#/requests?search=nothing-has-this")
-    await page.get_by_text("Clear the search").focus()
-    await page.evaluate("document.getElementById('empty').firstChild.dataset.old = ''")
-    node.note("StopContainer")
-    await becomes(page, "document.querySelector('#empty [data-old]') === null")
-    assert await page.evaluate(FOCUSED) == "Clear the search"

@@ -1,0 +1,120 @@
+"""A page that is used without a mouse, or without seeing it, while it draws itself anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.fakes.objects import POD, a_pod
+from tests.integration.explorer.local_node import opened
+from tests.integration.explorer.test_page import becomes
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+    from tests.integration.explorer.local_node import LocalNode
+
+FOCUSED = "document.activeElement.textContent"
+
+
+async def test_the_link_that_skips_the_head(node: LocalNode, page: Page):
+    """It leads to the content, and what the reader has chosen stays in the address."""
+    node.note("StopContainer")
+    await opened(page, node, "#/requests?method=StopContainer")
+    await page.wait_for_selector("#rows li")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await becomes(page, "document.activeElement.id === 'main'")
+    assert page.url.endswith("#/requests?method=StopContainer")
+
+
+async def test_the_focus_stays_where_it_is(node: LocalNode, page: Page):
+    """Totals, the foot of the page and a request that runs are drawn anew under the reader's hands."""
+    node.note("StopContainer")
+    await opened(page, node, "#/methods")
+    await page.focus(".totals a")
+    node.note("StopContainer")
+    await becomes(page, "document.querySelector('.totals td').textContent === '2'")
+    assert await page.evaluate(FOCUSED) == "StopContainer"
+    await page.locator("#node button", has_text="loop lag").focus()
+    await page.evaluate("import('/page/node.js').then(({ describeNode }) => describeNode())")  # as every ten seconds
+    assert await page.evaluate(FOCUSED) == "loop lag"
+    running = node.ledger.open("StopContainer")
+    await opened(page, node, f"#/request/{running.id}")
+    await page.get_by_text("It still runs").wait_for()
+    await page.locator("#request button", has_text="Copy JSON").focus()
+    node.ledger.close(running)
+    await page.wait_for_selector(".figures td[data-figure]")
+    assert await page.evaluate(FOCUSED) == "Copy JSON"
+
+
+async def test_the_focus_in_a_timeline(node: LocalNode, page: Page):
+    """It stays on a link when the pod goes on, and does not go back to the row that had it before."""
+    node.sandboxes.put(a_pod())
+    node.note("StopPodSandbox", sandbox_id=POD)
+    node.note("UpdatePodSandboxResources", sandbox_id=POD)
+    await opened(page, node, f"#/pod/{POD}")
+    await page.focus("#pod-request-1")
+    await becomes(page, "location.hash.endsWith('row=1')")
+    await page.focus(".request-bar[data-request='2']")
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await page.wait_for_selector("#pod-request-3")
+    assert await page.evaluate("document.activeElement.dataset.request") == "2"
+    await page.locator(".pod-requests a", has_text="unfold").nth(1).focus()
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await page.wait_for_selector("#pod-request-4")
+    assert await page.evaluate("document.activeElement.ariaLabel") == "Unfold UpdatePodSandboxResources, request 2"
+    await page.click(".top", position={"x": 5, "y": 5})
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await page.wait_for_selector("#pod-request-5")
+    assert await page.evaluate("document.activeElement === document.body")
+
+
+async def test_what_is_read_aloud(node: LocalNode, page: Page):
+    """What changes with every hop is not, nor is what has not changed; the answer to a click is."""
+    await opened(page, node, "#/architecture")
+    node.note("StopContainer")
+    await becomes(page, "document.querySelector('.now').textContent === 'StopContainer answered.'")
+    assert await page.locator(".now").get_attribute("aria-live") == "off"
+    await page.click("#replay")
+    await becomes(page, "document.querySelector('.now').textContent.includes('Start a pod')")
+    assert await page.locator(".now").get_attribute("aria-live") == "polite"
+    node.sandboxes.put(a_pod())
+    await opened(page, node, "#/pods")
+    await page.locator("#pods [role=status]", has_text="1 of 1 pods").wait_for()
+    await page.evaluate(
+        """() => { window.said = 0; new MutationObserver((all) => { window.said += all.length; })
+        .observe(document.querySelector("#pods [role=status]"), { childList: true, subtree: true }); }"""
+    )
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await becomes(page, "document.querySelector('#pods td:nth-child(4)').textContent === '1'")
+    assert await page.evaluate("window.said") == 0
+
+
+async def test_the_list_is_named_after_its_order(node: LocalNode, page: Page):
+    """Slowest first is not newest first."""
+    await opened(page, node, "#/requests?slowest=1")
+    label = page.locator("#rows")
+    assert "slowest first" in (await label.get_attribute("aria-label") or "")
+    await page.uncheck("#slowest")
+    await becomes(page, "document.getElementById('rows').ariaLabel.includes('newest first')")
+
+
+async def test_a_toggle_of_a_timeline_by_keyboard(node: LocalNode, page: Page):
+    """It is a button, so Space presses it, and the page does not scroll."""
+    node.sandboxes.put(a_pod())
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await opened(page, node, f"#/pod/{POD}")
+    await page.focus("#pod-scale")
+    await page.keyboard.press("Space")
+    await becomes(page, "document.querySelector('#pod-scale[aria-pressed=true]') === document.activeElement")
+    assert page.url.endswith("scale=1")
+
+
+async def test_the_focus_on_a_way_out_of_an_empty_list(node: LocalNode, page: Page):
+    """Each request that comes in draws the list, although the filters hide it."""
+    await opened(page, node, "#/requests?search=nothing-has-this")
+    await page.get_by_text("Clear the search").focus()
+    await page.evaluate("document.getElementById('empty').firstChild.dataset.old = ''")
+    node.note("StopContainer")
+    await becomes(page, "document.querySelector('#empty [data-old]') === null")
+    assert await page.evaluate(FOCUSED) == "Clear the search"
