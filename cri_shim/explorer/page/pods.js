@@ -134,7 +134,7 @@ field.addEventListener("input", () => {
   clearTimeout(typed);
   typed = setTimeout(() => {
     typed = 0;
-    go(address(), { replace: location.hash.includes("search=") });
+    if (!place.hidden) go(address(), { replace: location.hash.includes("search=") });
   }, TYPED);
 });
 rows.addEventListener("focusin", (event) => history.replaceState(null, "", address({ row: event.target.closest("tr").dataset.pod })));

@@ -242,7 +242,7 @@ searchField.addEventListener("input", () => {
   clearTimeout(typed);
   typed = setTimeout(() => {
     typed = 0;
-    go(requestAddress(chosen || ""), { replace: parsed().query.has("search") });
+    if (!rows.closest("section").hidden) go(requestAddress(chosen || ""), { replace: parsed().query.has("search") });
   }, TYPED);
 });
 

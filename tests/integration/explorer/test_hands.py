@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.fakes.objects import POD, a_pod
 from tests.integration.explorer.local_node import opened
@@ -118,3 +121,19 @@ async def test_the_focus_on_a_way_out_of_an_empty_list(node: LocalNode, page: Pa
     node.note("StopContainer")
     await becomes(page, "document.querySelector('#empty [data-old]') === null")
     assert await page.evaluate(FOCUSED) == "Clear the search"
+
+
+@pytest.mark.parametrize(("view", "field"), [("pods", "#pod-search"), ("requests", "#search")])
+async def test_who_types_and_goes_elsewhere_at_once(node: LocalNode, page: Page, view: str, field: str):
+    """A search that waits for more letters does not call its reader back."""
+    await opened(page, node, f"#/{view}")
+    await page.evaluate(
+        """(field) => { const input = document.querySelector(field);
+        input.value = "web"; input.dispatchEvent(new Event("input")); location.hash = "#/methods"; }""",
+        field,
+    )
+    await asyncio.sleep(0.6)
+    assert page.url.endswith("#/methods")
+    await page.go_back()
+    await page.wait_for_selector(field)
+    assert await page.input_value(field) == ""
