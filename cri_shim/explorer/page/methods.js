@@ -75,7 +75,7 @@ function shares(row) {
 }
 
 listen((name) => {
-  if (!["open", "lost", "end"].includes(name) || place.hidden || timer) return;
+  if (!["open", "lost", "end", "settled"].includes(name) || place.hidden || timer) return;
   timer = setTimeout(() => {
     timer = 0;
     showMethods();

@@ -140,7 +140,7 @@ field.addEventListener("input", () => {
 rows.addEventListener("focusin", (event) => history.replaceState(null, "", address({ row: event.target.closest("tr").dataset.pod })));
 
 listen((name, data) => {
-  const changes = name === "open" || name === "lost" || ((name === "start" || name === "end") && (data.pod || withoutPods()));
+  const changes = name === "open" || name === "lost" || (["start", "end", "settled"].includes(name) && (data.pod || withoutPods()));
   if (place.hidden || timer || !changes) return;
   timer = setTimeout(() => {
     timer = 0;

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from cri_shim.explorer.live import LiveFeed
 from tests.fakes.objects import POD, a_pod
 from tests.integration.explorer.local_node import opened
@@ -222,3 +224,15 @@ async def test_what_was_opened_below_a_timeline_stays_open(node: LocalNode, page
     node.note("StopPodSandbox", sandbox_id=POD)
     await page.wait_for_selector("#pod-request-2")
     assert await page.evaluate("document.querySelector('#pod .take').open")
+
+
+@pytest.mark.parametrize(("view", "path"), [("methods", "/api/methods"), ("pods", "/api/pods")])
+async def test_prices_that_are_known_better_later(node: LocalNode, page: Page, view: str, path: str):
+    """Totals and pods are asked for again when containerd has reported its share, without another request."""
+    node.sandboxes.put(a_pod())
+    request = node.note("StopPodSandbox", sandbox_id=POD)
+    await opened(page, node, f"#/{view}")
+    await page.wait_for_selector(f"#{view} td")
+    await asyncio.sleep(2)
+    async with page.expect_request(lambda asked: path in asked.url, timeout=5000):
+        node.ledger.rebill(request, ())
