@@ -46,7 +46,9 @@ export function ofPrice(split, known, hops) {
 }
 
 const box = h("div", { popover: "auto", id: "source", class: "source", role: "note" });
-document.getElementById("main").append(box);
+const spoken = h("p", { class: "unseen", role: "status" }); // the focus stays on the mark, so the box alone is not read aloud
+document.getElementById("main").append(box, spoken);
+box.addEventListener("toggle", ({ newState }) => newState === "closed" && spoken.replaceChildren());
 
 /** A small button that names the kind of its figure, and on a click shows where the figure comes from. */
 export function mark(source, label = source.kind) {
@@ -88,6 +90,7 @@ function show(at, { kind, how }) {
   anchor = at;
   box.replaceChildren(h("b", {}, kind), h("p", {}, how));
   box.showPopover();
+  spoken.textContent = `${kind}. ${how}`;
   place();
 }
 

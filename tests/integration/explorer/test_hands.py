@@ -137,3 +137,16 @@ async def test_who_types_and_goes_elsewhere_at_once(node: LocalNode, page: Page,
     await page.go_back()
     await page.wait_for_selector(field)
     assert await page.input_value(field) == ""
+
+
+async def test_a_source_is_read_aloud(node: LocalNode, page: Page):
+    """The focus stays on the mark, so what a click on it shows is said; a second click says it again."""
+    node.note("StopContainer")
+    await opened(page, node, "#/request/1")
+    for _ in range(2):
+        await page.locator(".priced .mark").press("Enter")
+        shown = await page.locator("#source:popover-open p").inner_text()
+        said = page.locator("#main > [role=status]")
+        assert shown in await said.inner_text()
+        await page.keyboard.press("Escape")
+        await becomes(page, "document.querySelector('#main > [role=status]').textContent === ''")
