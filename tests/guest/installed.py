@@ -62,7 +62,7 @@ class Installed:
         """Wait for something to become true; raises :class:`AssertionError` with the journal's end when it does not."""
         deadline = time.monotonic() + patient(seconds)
         while not condition():
-            assert time.monotonic() < deadline, f"not within {seconds} s\n{journal()[-4000:]}"
+            assert time.monotonic() < deadline, f"not within {patient(seconds):g} s\n{journal()[-4000:]}"
             time.sleep(0.1)
 
 
