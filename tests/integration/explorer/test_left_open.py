@@ -191,11 +191,14 @@ async def test_a_pod_by_the_beginning_of_its_id(node: LocalNode, page: Page):
     await page.wait_for_selector("#pod-request-2", timeout=5000)
 
 
-async def test_the_grid_of_a_timeline_without_cuts(node: LocalNode, page: Page):
+@pytest.mark.parametrize("width", [1360, 390])
+@pytest.mark.parametrize("query", ["", "?scale=1"], ids=["cuts", "without cuts"])
+async def test_the_grid_of_a_timeline(node: LocalNode, page: Page, query: str, width: int):
     """Its lines begin right below the scale, and go through the first lane, too."""
     node.sandboxes.put(a_pod())
     node.note("StopPodSandbox", sandbox_id=POD)
-    await opened(page, node, f"#/pod/{POD}?scale=1")
+    await page.set_viewport_size({"width": width, "height": 900})
+    await opened(page, node, f"#/pod/{POD}{query}")
     await page.wait_for_selector("#pod-request-1")
     gap = await page.evaluate(
         """() => { const box = (what) => document.querySelector(what).getBoundingClientRect();
