@@ -124,7 +124,8 @@ export function priced(record) {
     mark(ofPrice(bill.split, bill.front_known, record.hop_count)), waited && h("small", {}, waited));
 }
 
-function withoutFront(bill) {
+/** What to add to a price if the front hop is not in it. */
+export function withoutFront(bill) {
   return bill.front_known === "none" ? ", without the front hop" : "";
 }
 

@@ -2,6 +2,7 @@
 
 import { addressOf, go, parsed } from "./address.js";
 import { getOne, listen } from "./api.js";
+import { withoutFront } from "./bill.js";
 import { h } from "./dom.js";
 import { keptFocus } from "./focus.js";
 import { brief, clock, dated, span } from "./format.js";
@@ -172,7 +173,7 @@ function summary(requests) {
   const source = ofPrice(known("split"), known("front_known"), hops);
   const off = sum("price_error_ms") ? ` ±${brief(sum("price_error_ms"))}` : "";
   return h("p", { class: "priced" }, `${requests.length} ${requests.length === 1 ? "request" : "requests"} took `, brief(sum("wall_ms")), ` in all, with ${hops} hops. The hop cost `,
-    h("b", {}, brief(sum("price_ms"))), off, " ", mark({ ...source, how: `The prices of these requests, added up. ${source.how}` }));
+    h("b", {}, brief(sum("price_ms"))), off, withoutFront({ front_known: known("front_known") }), " ", mark({ ...source, how: `The prices of these requests, added up. ${source.how}` }));
 }
 
 function controls({ reads, toScale, ranged, bursts, from, to, whole }) {

@@ -208,7 +208,7 @@ async def test_the_grid_of_a_timeline(node: LocalNode, page: Page, query: str, w
 
 
 async def test_a_price_with_an_unknown_part(node: LocalNode, page: Page):
-    """The table of a pod marks it as the list of requests does."""
+    """A pod's table marks it as the list of requests does, and the sum above it says what is not in it."""
     node.sandboxes.put(a_pod())
     node.note("StopPodSandbox", sandbox_id=POD)
     await opened(page, node, "#/requests")
@@ -216,6 +216,7 @@ async def test_a_price_with_an_unknown_part(node: LocalNode, page: Page):
     await opened(page, node, f"#/pod/{POD}")
     price = page.locator(".pod-requests td[data-head=price]")
     assert (await price.inner_text()).startswith("≥")
+    assert "without the front hop" in await page.inner_text("#pod .priced")
 
 
 async def test_what_was_opened_below_a_timeline_stays_open(node: LocalNode, page: Page):
