@@ -168,12 +168,20 @@ function take(open) {
 function summary(requests) {
   if (!requests.length) return "";
   const sum = (name) => requests.reduce((all, one) => all + (one.bill[name] ?? 0), 0);
-  const known = (name) => { const all = new Set(requests.map((one) => one.bill[name])); return all.size === 1 ? [...all][0] : "mixed"; };
+  // A request that runs has no price yet, and how transport is known says nothing of one without a hop.
+  const ended = requests.filter((one) => !one.running);
+  const front = commonOf(ended.map((one) => one.bill.front_known));
+  const split = commonOf(ended.filter((one) => one.hop_count).map((one) => one.bill.split));
   const hops = requests.reduce((all, one) => all + one.hop_count, 0);
-  const source = ofPrice(known("split"), known("front_known"), hops);
+  const source = ofPrice(split, front, hops);
   const off = sum("price_error_ms") ? ` ±${brief(sum("price_error_ms"))}` : "";
   return h("p", { class: "priced" }, `${requests.length} ${requests.length === 1 ? "request" : "requests"} took `, brief(sum("wall_ms")), ` in all, with ${hops} hops. The hop cost `,
-    h("b", {}, brief(sum("price_ms"))), off, withoutFront({ front_known: known("front_known") }), " ", mark({ ...source, how: `The prices of these requests, added up. ${source.how}` }));
+    h("b", {}, brief(sum("price_ms"))), off, withoutFront({ front_known: front }), " ", mark({ ...source, how: `The prices of these requests, added up. ${source.how}` }));
+}
+
+function commonOf(words) {
+  const all = [...new Set(words)];
+  return all.length > 1 ? "mixed" : (all[0] ?? "none");
 }
 
 function controls({ reads, toScale, ranged, bursts, from, to, whole }) {

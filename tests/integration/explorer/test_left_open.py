@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from containerd_client.hops import Hop
 from cri_shim.explorer.live import LiveFeed
+from cri_shim.ledger.transport.transport_estimate import Charge
 from tests.fakes.objects import POD, a_pod
 from tests.integration.explorer.local_node import opened
 from tests.integration.explorer.test_page import becomes
@@ -240,3 +242,20 @@ async def test_prices_that_are_known_better_later(node: LocalNode, page: Page, v
     await asyncio.sleep(2)
     async with page.expect_request(lambda asked: path in asked.url, timeout=5000):
         node.ledger.rebill(request, ())
+
+
+async def test_how_the_price_of_a_pod_is_known(node: LocalNode, page: Page):
+    """By its requests that made hops; one that was answered from memory, or that still runs, does not make it mixed."""
+    node.sandboxes.put(a_pod())
+    node.note("StopPodSandbox", sandbox_id=POD)
+    request = node.ledger.open("StopPodSandbox")
+    request.subject = {"sandbox_id": POD}
+    request.hops.append(Hop("containerd.services.tasks.v1.Tasks/Kill", request.started, 1e-4, 1, 1, 1, "OK"))
+    request.charges.append(Charge(5e-5, 1e-5))
+    node.ledger.close(request)
+    running = node.ledger.open("StopPodSandbox")
+    running.subject = {"sandbox_id": POD}
+    await opened(page, node, f"#/pod/{POD}")
+    await page.click("#pod .priced .mark")
+    assert "transport: estimate;" in await page.inner_text("#source:popover-open p")
+    node.ledger.close(running)
