@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from cri_shim.daemon.about_pods import about_pods
@@ -55,6 +56,19 @@ class LocalNode:
 
 
 async def opened(page: Page, node: LocalNode, address: str = "") -> None:
-    """Show a view, and wait until it is live."""
-    await page.goto(f"{node.url}/{address}")
+    """Show a view, and wait until it is live.
+
+    Chromium drops what it loads whenever an interface of a pod comes or goes on this machine, so a page that does not
+    get far is loaded once more.
+    """
+    from playwright.async_api import Error
+
+    with contextlib.suppress(Error):
+        await page.goto(f"{node.url}/{address}")
+    for _ in range(4):
+        with contextlib.suppress(Error):
+            await page.wait_for_selector(LIVE, timeout=8000)
+            return
+        with contextlib.suppress(Error):
+            await page.reload()
     await page.wait_for_selector(LIVE)
