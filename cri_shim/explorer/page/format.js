@@ -31,6 +31,13 @@ export function clock(unixSeconds) {
   return at.toLocaleTimeString([], { hourCycle: "h23" }) + `.${String(at.getMilliseconds()).padStart(3, "0")}`;
 }
 
+/** The same, with the date unless that is today. */
+export function moment(unixSeconds) {
+  const at = new Date(unixSeconds * 1000);
+  const today = at.toDateString() === new Date().toDateString();
+  return today ? clock(unixSeconds) : `${at.toLocaleDateString([], { dateStyle: "medium" })}, ${clock(unixSeconds)}`;
+}
+
 /** Date and time, with the zone. */
 export function dated(unixSeconds) {
   return new Date(unixSeconds * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "long", hourCycle: "h23" });

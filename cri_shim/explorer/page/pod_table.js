@@ -3,7 +3,7 @@
 import { addressOf } from "./address.js";
 import { briefPrice } from "./bill.js";
 import { h } from "./dom.js";
-import { brief, clock, span } from "./format.js";
+import { brief, moment, span } from "./format.js";
 
 /** The table of `requests`. `zoomTo(request)` returns the address that shows it alone, with a row for each hop. */
 export function requestTable(requests, { origin, opened, lanes, zoomTo }) {
@@ -16,7 +16,7 @@ export function requestTable(requests, { origin, opened, lanes, zoomTo }) {
       const cells = [
         laneOf.get(one.id) ?? "pod",
         one.start < 1 ? "0" : `+${span(one.start)}`,
-        clock(one.started_at),
+        moment(one.started_at),
         one.running ? "running" : brief(one.bill.wall_ms),
         String(one.hop_count),
         one.running ? "–" : briefPrice(one.bill, one.hop_count),

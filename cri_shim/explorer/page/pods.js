@@ -4,7 +4,7 @@ import { addressOf, go } from "./address.js";
 import { listen } from "./api.js";
 import { h } from "./dom.js";
 import { keptFocus } from "./focus.js";
-import { brief, clock, dated } from "./format.js";
+import { brief, dated, moment } from "./format.js";
 import { podName } from "./names.js";
 import { fetchPods, withoutPods } from "./pod_source.js";
 import { podHas, wordsOf } from "./search.js";
@@ -122,7 +122,7 @@ function row(pod) {
     [String(pod.request_count), pod.error_count ? h("span", { class: "bad" }, `, ${pod.error_count} failed`) : "", pod.read_count ? ` (${pod.read_count})` : ""],
     pod.request_count ? brief(pod.wall_ms) : "–",
     pod.request_count ? `~${brief(pod.price_ms)}` : "–",
-    pod.created_at || pod.first_at ? h("time", { title: dated(pod.created_at ?? pod.first_at) }, clock(pod.created_at ?? pod.first_at)) : "not known",
+    pod.created_at || pod.first_at ? h("time", { title: dated(pod.created_at ?? pod.first_at) }, moment(pod.created_at ?? pod.first_at)) : "not known",
   ];
   return h("tr", { "data-pod": pod.id || podName(pod), class: pod.state === "removed" ? "gone" : "" },
     h("th", { scope: "row" }, h("a", { href: to, title: pod.id || null }, podName(pod))),

@@ -5,7 +5,7 @@ import { get, listen, offers } from "./api.js";
 import { bar, briefPrice } from "./bill.js";
 import { h } from "./dom.js";
 import { keptFocus } from "./focus.js";
-import { brief, clock, isRead } from "./format.js";
+import { brief, isRead, moment } from "./format.js";
 import { idsOf, nameOf } from "./names.js";
 import { requestHas, wordsOf } from "./search.js";
 import { failed, filtered, noRequestYet } from "./states.js";
@@ -167,15 +167,16 @@ function rowOf(request) {
   }
   const link = element.firstChild;
   link.setAttribute("href", requestAddress(request.id));
-  if (element.drawn !== request) {
-    element.drawn = request;
+  const today = new Date().toDateString(); // a row of yesterday has its date
+  if (element.drawn !== request || element.today !== today) {
+    Object.assign(element, { drawn: request, today });
     const outcome = request.running ? "running" : request.code === "OK" ? "ok" : "bad";
     link.className = outcome;
     link.replaceChildren(
       h("span", { class: "method" }, request.method),
       h("span", { class: "wall" }, request.running ? "running" : brief(request.bill.wall_ms)),
       h("span", { class: "about", title: idsOf(request) || null }, nameOf(request)),
-      h("span", { class: "when" }, outcome === "bad" ? request.code : [...costs(request), clock(request.started_at)].join(" · ")),
+      h("span", { class: "when" }, outcome === "bad" ? request.code : [...costs(request), moment(request.started_at)].join(" · ")),
       request.running ? h("div", { class: "bar going" }) : bar(request.bill),
     );
   }

@@ -4,7 +4,7 @@ import { bars, figures, legend, priced } from "./bill.js";
 import { copyButtons } from "./copy.js";
 import { criticalPath } from "./critical_path.js";
 import { h } from "./dom.js";
-import { bytes, clock } from "./format.js";
+import { bytes, moment } from "./format.js";
 import { named } from "./names.js";
 import { podFacts } from "./request_pod.js";
 import { measured, term } from "./sources.js";
@@ -38,7 +38,7 @@ export function requestView(record, { head = null, links = [], alone = false } =
 function facts(record) {
   const counted = measured("Counted by the client of containerd: serialised messages of this request's hops, and attempts beyond the first. What unfinished hops carry is not known, and not in it.");
   const unfinished = record.unfinished_hop_count ? ` (${record.unfinished_hop_count} unfinished not counted)` : "";
-  const all = [["started", clock(record.started_at)], ["CRI", record.api], ["out", `${bytes(record.bytes_out)}${unfinished}`], ["in", `${bytes(record.bytes_in)}${unfinished}`],
+  const all = [["started", moment(record.started_at)], ["CRI", record.api], ["out", `${bytes(record.bytes_out)}${unfinished}`], ["in", `${bytes(record.bytes_in)}${unfinished}`],
     ["repeats", record.retries], ...(record.trace_id ? [["trace", record.trace_id]] : []), ...podFacts(record)];
   return h("dl", { class: "facts" }, ...all.map(([name, value]) => h("div", {}, h("dt", {}, COUNTED.has(name) ? term(counted, name) : name), h("dd", {}, String(value)))));
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from cri_shim.explorer.live import LiveFeed
 from cri_shim.ledger.transport.transport_estimate import Charge
 from tests.fakes.objects import POD, a_pod
 from tests.integration.explorer.local_node import opened
-from tests.integration.explorer.test_page import becomes
+from tests.integration.explorer.test_page import becomes, wide_as
 
 if TYPE_CHECKING:
     from playwright.async_api import Page, Route
@@ -259,3 +260,26 @@ async def test_how_the_price_of_a_pod_is_known(node: LocalNode, page: Page):
     await page.click("#pod .priced .mark")
     assert "transport: estimate;" in await page.inner_text("#source:popover-open p")
     node.ledger.close(running)
+
+
+async def test_what_is_not_of_today_has_its_date(node: LocalNode, page: Page):
+    """Pods live for weeks; a row of today gets its date when it has become one of yesterday."""
+    node.sandboxes.put(a_pod().replace(created_at=int(datetime(2025, 3, 7, 12, tzinfo=UTC).timestamp() * 1e9)))
+    node.note("StopPodSandbox", sandbox_id=POD)
+    await opened(page, node, "#/pods")
+    assert (await page.inner_text("#pods time")).startswith("Mar 7, 2025, ")
+    await page.set_viewport_size({"width": 980, "height": 900})
+    assert await wide_as(page) == 980
+    await opened(page, node, "#/requests")
+    row = page.locator("#rows .when")
+    await row.wait_for()
+    now = datetime.now(UTC).astimezone()
+    today = f"{now:%b %-d, %Y}"
+    assert today not in await row.inner_text()
+    await page.clock.install(time=now + timedelta(days=1))
+    node.note("ListPodSandbox")
+    await becomes(page, f"document.querySelector('#rows .when').textContent.includes('{today}')")
+    await opened(page, node, "#/request/1")
+    await page.locator("#request .facts", has_text=today).wait_for()
+    await opened(page, node, f"#/pod/{POD}")
+    await page.locator(".pod-requests td[data-head=at]", has_text=today).wait_for()
