@@ -45,4 +45,5 @@ class PodRoutes:
         if matched is None:
             return absent(request, "this pod does not exist, and no request about it is remembered")
         pod, requests = matched
-        return await list_answer("requests", (summary(unpacked(one)) for one in requests), **pod)
+        rows = (summary(unpacked(one)) for one in requests)
+        return await list_answer("requests", rows, ledger=self._sources.ledger.enabled, **pod)

@@ -187,7 +187,7 @@ class Site:
         if not reads:
             requests = [one for one in requests if one.method not in self._sources.reads]
         shown = await matching(requests, search, limit)
-        return await list_answer("requests", (summary(unpacked(one)) for one in shown))
+        return await list_answer("requests", (summary(unpacked(one)) for one in shown), ledger=ledger.enabled)
 
     async def _request(self, request: web.Request) -> web.Response:
         ledger = self._sources.ledger
@@ -203,7 +203,7 @@ class Site:
     async def _methods(self, _request: web.Request) -> web.Response:
         remembered = in_pieces(self._sources.ledger.remembered())
         billed = [Billed(one.method, one.code, one.bill) async for one in remembered]
-        return await list_answer("methods", totals(billed))
+        return await list_answer("methods", totals(billed), ledger=self._sources.ledger.enabled)
 
     async def _node(self, _request: web.Request) -> web.Response:
         return web.json_response(dict(self._sources.node()) | {"offers": OFFERS})

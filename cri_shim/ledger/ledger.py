@@ -94,6 +94,9 @@ class Ledger:
     for the subject of a request.
     """
 
+    enabled = True
+    """Whether requests are kept."""
+
     def __init__(
         self,
         later: Callable[[Callable[[], None]], object] | None = None,
@@ -329,6 +332,8 @@ class Ledger:
 
 class LedgerOff(Ledger):
     """A ledger that keeps nothing; a request only knows its wall time, for the line in the log."""
+
+    enabled = False
 
     def open(
         self,

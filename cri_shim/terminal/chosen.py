@@ -8,6 +8,8 @@ from cri_shim.ledger.older_record import completed
 from untrusted import escaped
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cri_shim.terminal.fetch import Explorer
 
 _MOST = "2000"  # requests of a list; the daemon has no more
@@ -30,12 +32,20 @@ def by_id(explorer: Explorer, number: str) -> dict[str, Any]:
 
 def newest(explorer: Explorer) -> dict[str, Any]:
     """Return the record of the newest request that was answered: one that changes something, unless none did."""
+    answer: dict[str, Any] = {}
     for query in ({"reads": "0"}, {}):
-        requests = explorer.get("/api/requests", **query)["requests"]
-        ended = next((one["id"] for one in requests if not one["running"]), None)
+        answer = explorer.get("/api/requests", **query)
+        ended = next((one["id"] for one in answer["requests"] if not one["running"]), None)
         if ended is not None:
             return by_id(explorer, str(ended))
-    raise NotRememberedError("no request has been answered yet")
+    raise NotRememberedError(why_none(answer))
+
+
+def why_none(answer: Mapping[str, Any]) -> str:
+    """Return why the daemon has no request that was answered, in the words for its user."""
+    if answer.get("ledger", True):
+        return "no request has been answered yet"
+    return "this daemon keeps no requests: its configuration has [ledger] enabled = false"
 
 
 def of_pod(explorer: Explorer, pod: str) -> list[dict[str, Any]]:

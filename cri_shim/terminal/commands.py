@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.terminal.calibration import calibration_text
+from cri_shim.terminal.chosen import why_none
 from cri_shim.terminal.explain import explained
 from cri_shim.terminal.fetch import Explorer, UnreachableError
 from cri_shim.terminal.fit import folded
@@ -133,7 +134,7 @@ def _table(options: argparse.Namespace, explorer: Explorer) -> int:
         print_json(answer)
         return 0
     table = f"{methods_table(answer['methods'], width())}\n\n{folded(METHODS_LEGEND, width())}"
-    print(printable(table) if answer["methods"] else "no request has been answered yet")
+    print(printable(table) if answer["methods"] else why_none(answer))
     return 0
 
 
@@ -167,9 +168,10 @@ def _calibrate(options: argparse.Namespace, explorer: Explorer) -> int:
 
 def explain(options: argparse.Namespace, explorer: Explorer) -> int:
     """Run ``cri-shim explain`` and return the exit code."""
-    known = sorted(method["method"] for method in explorer.get("/api/methods")["methods"])
+    answer = explorer.get("/api/methods")
+    known = sorted(method["method"] for method in answer["methods"])
     if not known:
-        print("no request has been answered yet", file=sys.stderr if options.method else sys.stdout)
+        print(why_none(answer), file=sys.stderr if options.method else sys.stdout)
         return 1 if options.method else 0
     if not options.method:
         print(printable("\n".join(known)))

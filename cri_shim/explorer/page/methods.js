@@ -26,7 +26,7 @@ export async function showMethods() {
     if (!place.querySelector("table")) place.replaceChildren(h("h2", {}, "Totals by method"), failed(answer.error, "The totals"));
     return; // what was drawn stays
   }
-  if (!answer.methods.length) return place.replaceChildren(h("h2", {}, "Totals by method"), noRequestYet());
+  if (!answer.methods.length) return place.replaceChildren(h("h2", {}, "Totals by method"), noRequestYet(answer.ledger));
   const refocus = keptFocus(place);
   const rows = answer.methods.sort((one, other) => isRead(one.method) - isRead(other.method) || other.p50_ms - one.p50_ms);
   place.replaceChildren(

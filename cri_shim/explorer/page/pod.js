@@ -15,7 +15,7 @@ import { fetchPod } from "./pod_source.js";
 import { requestTable } from "./pod_table.js";
 import { momentsOf, timeline } from "./pod_timeline.js";
 import { mark, measured, ofPrice } from "./sources.js";
-import { failed } from "./states.js";
+import { failed, noRequestYet } from "./states.js";
 import { setTitle } from "./router.js";
 
 const place = document.getElementById("pod");
@@ -120,7 +120,8 @@ function draw(view) {
         notes(view, axis),
         requestTable(requests, { origin, opened, lanes, zoomTo: (one) => address({ ...around(one), open: one.id }) }),
         take(taking))
-      : h("p", { class: "hint" }, "No request about it is remembered. The daemon knows it from containerd: it was made before the daemon was started, or so long ago that the ledger has forgotten it."),
+      : pod.ledger === false ? noRequestYet(pod.ledger)
+        : h("p", { class: "hint" }, "No request about it is remembered. The daemon knows it from containerd: it was made before the daemon was started, or so long ago that the ledger has forgotten it."),
   );
   const row = view.query.get("row");
   if (!refocus() && row && rowWanted && document.activeElement === document.body) document.getElementById(`pod-request-${row}`)?.focus();

@@ -30,6 +30,7 @@ let focusWanted = 0; // the row that the address names and that has not been dra
 let loaded = ""; // the filters that were loaded
 let answered = false; // whether the daemon has answered for the list, or could not be asked
 let error = null; // why the list could not be had
+let ledger = true; // whether the daemon keeps requests
 let waiting = false;
 let loading = 0;
 let typed = 0; // the timer of a search that is being typed
@@ -105,6 +106,7 @@ async function load(wished = filters()) {
     loaded = ""; // asked again as soon as the daemon is back
     return draw();
   }
+  ledger = answers[0].ledger ?? true;
   requests.clear();
   for (const { method: name } of answers[0].methods) offer(name);
   for (const one of answers.slice(1).flatMap((answer) => answer.requests)) requests.set(one.id, one);
@@ -204,8 +206,8 @@ function drawEmpty(isEmpty) {
   ].filter(Boolean);
   const narrowed = words.length > 0 || methodFilter.value !== "" || slowestFilter.checked;
   empty.replaceChildren(
-    !answered ? "" : error ? failed(error, "The list of requests", ...ways) : narrowed ? filtered("No remembered request matches.", ...ways)
-      : requests.size ? filtered("No request that changes something yet.", ...ways) : noRequestYet());
+    !answered ? "" : error ? failed(error, "The list of requests", ...ways) : ledger && narrowed ? filtered("No remembered request matches.", ...ways)
+      : requests.size ? filtered("No request that changes something yet.", ...ways) : noRequestYet(ledger));
   refocus();
 }
 

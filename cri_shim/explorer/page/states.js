@@ -16,8 +16,12 @@ export function fresh(so, why, ...todo) {
     ["No node at hand? In a checkout, ", code("make up"), " starts one with a pod"]);
 }
 
-/** No request has come in since the daemon started. */
-export function noRequestYet() {
+/** No request has come in since the daemon started, or (with the `ledger` of its answers) none is kept. */
+export function noRequestYet(ledger = true) {
+  if (!ledger) {
+    return state("refused", "The daemon keeps no requests.", "Its ledger is switched off in the configuration. Pods are listed without what was asked for them.",
+      ["To switch it on: ", code("[ledger] enabled = true"), ", and a restart of the daemon"]);
+  }
   return fresh("No request yet.", "The daemon remembers requests from its own start on, and none has come in since. The first one appears here by itself.",
     ["Ask the daemon something: ", code("crictl pods")]);
 }

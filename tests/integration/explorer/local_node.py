@@ -29,9 +29,9 @@ UNKNOWN = dict.fromkeys(("front_ms", "front_error_ms", "null_hop_ms", "null_hop_
 class LocalNode:
     """A state and a ledger, and the listener that shows both."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, ledger: type[Ledger] = Ledger) -> None:
         self.sandboxes, self.containers = Index[Sandbox]("sandbox"), Index[Container]("container")
-        self.ledger = Ledger(names=KnownNames(self.sandboxes, self.containers).of)
+        self.ledger = ledger(names=KnownNames(self.sandboxes, self.containers).of)
         about = {"version": "1", "containerd_version": "2", "front_known": "none", "loop_lag_ms": 0.0, "pods": 0}
         sources = WebSources(
             self.ledger,

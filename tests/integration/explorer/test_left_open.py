@@ -10,16 +10,18 @@ import pytest
 
 from containerd_client.hops import Hop
 from cri_shim.explorer.live import LiveFeed
+from cri_shim.ledger.ledger import LedgerOff
 from cri_shim.ledger.transport.transport_estimate import Charge
 from tests.fakes.objects import POD, a_pod
-from tests.integration.explorer.local_node import opened
+from tests.integration.explorer.local_node import LocalNode, opened
 from tests.integration.explorer.test_page import becomes, wide_as
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from playwright.async_api import Page, Route
 
     from tests.integration.explorer.conftest import Complaints
-    from tests.integration.explorer.local_node import LocalNode
 
 
 def rows(count: int) -> str:
@@ -283,3 +285,15 @@ async def test_what_is_not_of_today_has_its_date(node: LocalNode, page: Page):
     await page.locator("#request .facts", has_text=today).wait_for()
     await opened(page, node, f"#/pod/{POD}")
     await page.locator(".pod-requests td[data-head=at]", has_text=today).wait_for()
+
+
+@pytest.mark.parametrize("address", ["#/requests", "#/requests?slowest=1", "#/methods", f"#/pod/{POD}"])
+async def test_a_daemon_that_keeps_no_requests(tmp_path: Path, page: Page, address: str):
+    """It does not say that none has come in, nor that the next one will appear: the ledger is switched off."""
+    off = LocalNode(tmp_path, LedgerOff)
+    off.listener.bind()
+    off.sandboxes.put(a_pod())
+    await opened(page, off, address)
+    await page.locator("section:not([hidden])").get_by_text("The daemon keeps no requests.").wait_for(timeout=5000)
+    await page.goto("about:blank")
+    await off.listener.stop()

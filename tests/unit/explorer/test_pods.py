@@ -114,7 +114,7 @@ async def test_a_removed_pod_is_there_as_long_as_its_requests(node: Node):
     assert (app["id"], app["name"], app["image"], app["state"]) == (APP, "app", "busybox:1", "removed")
     assert (app["started_at"], app["finished_at"], app["exit_code"]) == (4.0, 5.0, 3), "what became of it is remembered"
     whole = await node.get(f"/api/pods/{POD}")
-    assert {**pod, "requests": whole["requests"]} == whole
+    assert {**pod, "requests": whole["requests"], "ledger": True} == whole
     assert [one["method"] for one in whole["requests"]] == [
         *("RunPodSandbox", "PullImage", "CreateContainer", "ContainerStatus", "StopContainer"),
         *("RemoveContainer", "RemovePodSandbox"),

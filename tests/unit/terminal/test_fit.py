@@ -132,13 +132,24 @@ def test_explain_prints_its_list_where_it_says_so(capsys: Any) -> None:
     assert (said.out.splitlines(), said.err) == (sorted(METHODS), "")
 
 
+@pytest.mark.parametrize(
+    ("ledger", "why"),
+    [
+        ({}, "no request has been answered yet"),
+        ({"ledger": True}, "no request has been answered yet"),
+        ({"ledger": False}, "this daemon keeps no requests: its configuration has [ledger] enabled = false"),
+    ],
+    ids=["a daemon of the release before", "on", "off"],
+)
 @pytest.mark.parametrize(("method", "code"), [("", 0), ("Version", 1)])
-def test_explain_offers_no_list_that_is_empty(capsys: Any, method: str, code: int) -> None:
-    """Before the first request there is nothing to explain."""
-    empty = FakeExplorer({"/api/methods": {"methods": []}})
+def test_explain_offers_no_list_that_is_empty(
+    capsys: Any, method: str, code: int, ledger: dict[str, bool], why: str
+) -> None:
+    """Before the first request there is nothing to explain, and never if the ledger is off."""
+    empty = FakeExplorer({"/api/methods": {"methods": [], **ledger}})
     assert commands.explain(argparse.Namespace(method=method), as_explorer(empty)) == code
     said = capsys.readouterr()
-    assert (said.err if method else said.out) == "no request has been answered yet\n"
+    assert (said.err if method else said.out) == f"{why}\n"
     assert (said.out if method else said.err) == ""
 
 
