@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lab.patience import patient
 from lab.pod_starts.form import problems
 
 if TYPE_CHECKING:
@@ -20,12 +22,17 @@ NETLINK = "the kernel does not report processes"
 async def test_the_daemon_and_the_plugin(tmp_path: Path):
     """Hops of the ledger, programs of the kernel's reports; the plugin's files say what could not be observed."""
     recording = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "lab.pod_starts", "--side", "cri-shim", "--side", "plugin-1.6", "--starts", "3"),
+        *(sys.executable, "-m", "lab.pod_starts", "--side", "cri-shim", "--side", "plugin-1.6", "--starts", "1"),
         *("--output", str(tmp_path)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    printed, _ = await asyncio.wait_for(recording.communicate(), 240)
+    try:
+        printed, _ = await asyncio.wait_for(recording.communicate(), patient(240))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            recording.terminate()
+        await recording.wait()
     if NETLINK.encode() in printed:
         pytest.skip(f"{NETLINK} here, as in a network namespace that is not the first one")
     assert recording.returncode == 0, printed.decode()
