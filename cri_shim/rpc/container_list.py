@@ -17,19 +17,21 @@ async def list_containers(service: Service, request: cri.ListContainersRequest) 
 
     The result is a serialised ListContainersResponse.
     """
-    if not request.filter.ByteSize():  # the kubelet sends a filter that is set but empty
-        return service.containers.list_response()
-    return b"".join(container.list_entry() for container in matching(service.containers, request.filter))
+    wanted = request.filter
+    if not (wanted.id or wanted.pod_sandbox_id or wanted.label_selector):
+        return service.containers.list_response(wanted.state.state if wanted.HasField("state") else None)
+    return b"".join(container.list_entry() for container in matching(service.containers, wanted))
 
 
 def matching(containers: Iterable[Container], wanted: cri.ContainerFilter) -> Iterable[Container]:
     """Yield the containers that match ``wanted``; a field that is not set matches every container."""
-    selector = wanted.label_selector.items()
-    by_state = wanted.HasField("state")
+    # Each of these is read once: reading a message's field takes longer than the comparison.
+    id_, sandbox_id, selector = wanted.id, wanted.pod_sandbox_id, tuple(wanted.label_selector.items())
+    state = wanted.state.state if wanted.HasField("state") else None
     for container in containers:
-        if not container.id.startswith(wanted.id) or not container.sandbox_id.startswith(wanted.pod_sandbox_id):
+        if not container.id.startswith(id_) or not container.sandbox_id.startswith(sandbox_id):
             continue
-        if by_state and container.state != wanted.state.state:
+        if state is not None and container.state != state:
             continue
         labels = container.config.labels
         if all(labels.get(key) == value for key, value in selector):

@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 
 class Identified(Protocol):
-    """A value with an id of 64 hexadecimal characters."""
+    """A value with an id of 64 hexadecimal characters, in a state of its kind's CRI enumeration."""
 
     @property
     def id(self) -> str:
         """The full id."""
+
+    @property
+    def state(self) -> int:
+        """The CRI state."""
 
     def list_entry(self) -> bytes:
         """Return a serialised list response that holds this value alone."""
@@ -32,7 +36,7 @@ class Index(Generic[V]):
         self.kind = kind
         self._values: dict[str, V] = {}
         self._watchers: list[Callable[[V | None, V | None], None]] = []
-        self._list: bytes | None = None
+        self._lists: dict[int | None, bytes] = {}
 
     def __len__(self) -> int:
         return len(self._values)
@@ -71,21 +75,28 @@ class Index(Generic[V]):
             raise NotFoundError(f"{self.kind} {ref!r} is not known")
         return value
 
-    def list_response(self) -> bytes:
-        """Return the list entries of all values, joined; the result is cached until a value changes.
+    def list_response(self, state: int | None = None) -> bytes:
+        """Return the list entries of all values, or of those in one state, joined; kept until a value changes.
 
-        Clients of a quiet node poll the lists all day, and hardly anything changes in between (docs/adr/0038).
+        Clients of a quiet node poll the lists all day, and hardly anything changes in between (docs/adr/0038). A
+        kubelet asks for all and, just as often, for what runs. An empty list is not kept: a request may name any number
+        as a state.
         """
-        if self._list is None:
-            self._list = b"".join(value.list_entry() for value in self._values.values())
-        return self._list
+        kept = self._lists.get(state)
+        if kept is not None:
+            return kept
+        wanted = (value for value in self._values.values() if state is None or value.state == state)
+        made = b"".join(value.list_entry() for value in wanted)
+        if made:
+            self._lists[state] = made
+        return made
 
     def watch(self, watcher: Callable[[V | None, V | None], None]) -> None:
         """Call ``watcher(old, new)`` right after each change; None stands for "absent". The watcher must not raise."""
         self._watchers.append(watcher)
 
     def _changed(self, old: V | None, new: V | None) -> None:
-        self._list = None
+        self._lists.clear()
         for watcher in self._watchers:
             watcher(old, new)
 

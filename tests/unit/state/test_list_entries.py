@@ -82,6 +82,50 @@ async def test_a_container_that_ends_is_listed_as_ended():
     assert await states() == [(2, cri.CONTAINER_EXITED)]
 
 
+async def test_a_list_of_what_runs_is_kept_until_something_changes(monkeypatch):
+    """A kubelet asks for it every two seconds; entries are made again only after a change, which shows at once."""
+    made: list[str] = []
+
+    def entry(pod: Sandbox) -> bytes:
+        made.append(pod.id)
+        return cri.ListPodSandboxResponse(items=[pod.to_cri()]).SerializeToString()
+
+    monkeypatch.setattr(Sandbox, "list_entry", entry)
+    node = service(sandbox(1, {}), sandbox(2, {}))
+    wanted = cri.PodSandboxFilter(state=cri.PodSandboxStateValue(state=cri.SANDBOX_READY))
+
+    async def ready() -> list[int]:
+        data = await list_pod_sandbox(node, cri.ListPodSandboxRequest(filter=wanted))
+        return [int(pod.id, 16) for pod in cri.ListPodSandboxResponse.FromString(data).items]
+
+    assert [await ready(), await ready()] == [[1, 2], [1, 2]]
+    assert len(made) == 2
+    node.sandboxes.update(f"{1:064x}", lambda pod: pod.replace(exited_at=9))
+    assert await ready() == [2]
+    assert len(made) == 3
+
+
+async def test_a_filter_by_state_leaves_the_other_conditions_in_force():
+    """A state beside an id or labels is one condition more; a state that does not exist selects nothing."""
+    node = service()
+    for number, status in enumerate((Status(created_at=1), Status(created_at=1, started_at=2))):
+        config = cri.ContainerConfig(metadata=cri.ContainerMetadata(name="c"), labels={"n": str(number)})
+        node.containers.put(Container(f"{number:064x}", "c", "5" * 64, config, status, "sha256:i"))
+
+    async def numbers(state: int, more: cri.ContainerFilter | None = None) -> list[int]:
+        wanted = cri.ContainerFilter.FromString(b"\x12\x02\x08" + bytes([state]))
+        wanted.MergeFrom(more or cri.ContainerFilter())
+        data = await list_containers(node, cri.ListContainersRequest(filter=wanted))
+        return [int(one.id, 16) for one in cri.ListContainersResponse.FromString(data).containers]
+
+    assert await numbers(cri.CONTAINER_CREATED) == [0]
+    assert await numbers(cri.CONTAINER_RUNNING) == [1]
+    assert await numbers(cri.CONTAINER_RUNNING, cri.ContainerFilter(label_selector={"n": "0"})) == []
+    assert await numbers(cri.CONTAINER_RUNNING, cri.ContainerFilter(pod_sandbox_id="6")) == []
+    assert await numbers(cri.CONTAINER_RUNNING, cri.ContainerFilter(id=f"{1:064x}")) == [1]
+    assert await numbers(99) == []
+
+
 SURROGATE = "\ud800"
 
 
