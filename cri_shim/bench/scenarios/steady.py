@@ -19,6 +19,8 @@ from cri_shim.bench.endpoint.node import Samples
 from cri_shim.bench.results.schema import Metric
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from google.protobuf.message import Message
 
     from cri_shim.bench.endpoint.node import Node
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 class Beat:
     """Calls, one after the other, every ``period`` seconds, first at ``offset``.
 
-    ``each`` is the call made then for one container after the other.
+    ``each`` is the call made then for one container after the other. With ``running``, lists are asked for what runs.
     """
 
     what: str
@@ -36,13 +38,14 @@ class Beat:
     offset: float
     rpcs: tuple[str, ...]
     each: str = ""
+    running: bool = False
 
 
 _LISTS = ("ListPodSandbox", "ListContainers")
 _EACH = "ContainerStatus"
 RHYTHM = (
     Beat("pod lifecycle event generator", 1, 0.0, _LISTS),
-    Beat("housekeeping", 2, 0.3, _LISTS),
+    Beat("housekeeping", 2, 0.3, _LISTS, running=True),
     Beat("runtime state", 5, 0.5, ("Status",)),
     Beat("eviction manager", 10, 0.7, ("ListContainerStats", *_LISTS, "ImageFsInfo")),
     Beat("node status", 10, 1.6, ("Version",)),
@@ -55,6 +58,14 @@ _REQUESTS: dict[str, Message] = {
     "Version": cri.VersionRequest(),
     "ImageFsInfo": cri.ImageFsInfoRequest(),
     "ListContainerStats": cri.ListContainerStatsRequest(),
+}
+OF_WHAT_RUNS: dict[str, cri.ListPodSandboxRequest | cri.ListContainersRequest] = {
+    "ListPodSandbox": cri.ListPodSandboxRequest(
+        filter=cri.PodSandboxFilter(state=cri.PodSandboxStateValue(state=cri.SANDBOX_READY))
+    ),
+    "ListContainers": cri.ListContainersRequest(
+        filter=cri.ContainerFilter(state=cri.ContainerStateValue(state=cri.CONTAINER_RUNNING))
+    ),
 }
 
 
@@ -104,13 +115,14 @@ class Steady:
         await asyncio.sleep(began + self.window - time.monotonic())
 
     async def _keep(self, beat: Beat, began: float, node: Node, samples: Samples) -> None:
+        requests: Mapping[str, Message] = OF_WHAT_RUNS if beat.running else _REQUESTS
         due = began + beat.offset
         while due < began + self.window:
             await asyncio.sleep(due - time.monotonic())
             for rpc in beat.rpcs:
                 if rpc in node.left_out:
                     continue
-                await node.call(samples, rpc, _REQUESTS[rpc].SerializeToString())
+                await node.call(samples, rpc, requests[rpc].SerializeToString())
             for request in self._statuses[node.name] if beat.each else ():
                 await node.call(samples, beat.each, request)
             due += beat.period
@@ -120,5 +132,5 @@ class Steady:
 
 
 def _in_words(beat: Beat) -> str:
-    each = f" + {beat.each} of each container" if beat.each else ""
-    return f"{beat.what}: {' + '.join(beat.rpcs)}{each} every {beat.period:g} s"
+    more = " of what runs" if beat.running else f" + {beat.each} of each container" if beat.each else ""
+    return f"{beat.what}: {' + '.join(beat.rpcs)}{more} every {beat.period:g} s"

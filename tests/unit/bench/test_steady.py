@@ -49,6 +49,10 @@ async def test_the_calls_of_a_window_are_a_kubelets(runtime, node):
     }
     assert {request.container_id for rpc, request in runtime.seen if rpc == "ContainerStatus"} == {"one", "two"}
     assert len(samples.values["ContainerStatus"]) == 2
+    filters = [
+        request.filter.HasField("state") for rpc, request in runtime.seen if rpc in {"ListPodSandbox", "ListContainers"}
+    ]
+    assert filters.count(True) == 2, "housekeeping asks for what runs"
 
 
 def test_what_it_does_is_said_and_kept_with_the_result():
