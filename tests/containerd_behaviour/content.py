@@ -173,6 +173,8 @@ async def test_containerd_dies_in_the_middle_of_a_write(own):
                 await own.kill9()
                 await writer.write(data[1 << 20 :])
         await own.start()
+        # A stream is not retried, and one that began on the old connection would fail; this call waits for a new one.
+        await client.namespaces.ensure("n")
         async with client.content.writer("d", size=len(data), expected=digest_of(data)) as writer:
             assert writer.offset == 1 << 20
             await writer.write(data[writer.offset :])
