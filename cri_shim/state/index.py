@@ -79,8 +79,8 @@ class Index(Generic[V]):
         """Return the list entries of all values, or of those in one state, joined; kept until a value changes.
 
         Clients of a quiet node poll the lists all day, and hardly anything changes in between (docs/adr/0038). A
-        kubelet asks for all and, just as often, for what runs. An empty list is not kept: a request may name any number
-        as a state.
+        kubelet asks for all values and, half as often, for those that run. An empty list is not kept: a request may
+        name any number as a state.
         """
         kept = self._lists.get(state)
         if kept is not None:
