@@ -80,7 +80,7 @@ class Steady:
         """Choose the length of a run in seconds."""
         self.window = self.seconds = window
         self._statuses: dict[str, list[bytes]] = {}
-        beats = "; ".join(_in_words(beat) for beat in RHYTHM)
+        beats = "; ".join(map(_in_words, RHYTHM))
         self.about = (
             f"{pods} idle pods, and for {window:g} s the calls of a kubelet in its own rhythm ({beats}). What "
             "counts is the CPU time that the daemons and the machine spend on it, and the memory they hold."
@@ -89,7 +89,7 @@ class Steady:
     @property
     def options(self) -> dict[str, float | str]:
         """Return what decides how much work it is."""
-        return {"window_s": self.window, "rhythm": "; ".join(beat.what for beat in RHYTHM)}
+        return {"window_s": self.window, "rhythm": "; ".join(map(_in_words, RHYTHM))}
 
     async def prepare(self, node: Node) -> None:
         """Remember the containers whose status will be read."""
