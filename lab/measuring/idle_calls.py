@@ -1,8 +1,8 @@
 """Measure what each request of a kubelet on a quiet node costs: ``python -m lab.measuring.idle_calls --pods 105``.
 
-The plugin and the bridge hold as many idle pods and are asked in turn. Counted is the CPU time of the daemons alone
-(/proc/PID/task/*/schedstat), also that which they take when nobody asks. How often a kubelet makes each request, the
-scenario ``steady`` says; times that, it is what a minute costs, and which requests that is.
+The plugin and the bridge hold the same number of idle pods and get the same requests in alternation. Only the CPU time
+of the daemons counts (/proc/PID/task/*/schedstat), for each request and while none comes. The scenario ``steady`` says
+how often a kubelet makes each request; multiplied by that, it is the cost of a minute.
 
 ``--output`` keeps the rounds as JSON, ``--page`` puts the tables of kept rounds into docs/performance.md, between
 ``<!-- idle calls NAME: begin -->`` and its end. A test holds the page to them.
@@ -37,9 +37,9 @@ AT_ONCE: Final = 4
 REPEATS: Final = 10
 """Calls of each request in a round."""
 PAUSE: Final = 0.3
-"""Seconds before each call, but between the calls that a kubelet makes one after the other for all containers."""
+"""Seconds before each call, except for those that a kubelet makes for one container after the other."""
 QUIET: Final = 10.0
-"""Seconds of a round in which nobody asks."""
+"""Seconds of a round without a request."""
 OF_RUNNING: Final = " of what runs"
 NOTHING: Final = "nothing"
 """The name of what the daemons do by themselves."""
@@ -69,7 +69,7 @@ def calls_a_minute(containers: int) -> Counter[str]:
 
 
 async def one_round(client: CriClient, pids: Sequence[int], containers: Sequence[str]) -> dict[str, float]:
-    """Return the seconds of CPU time of one call of each request, and of one second in which nobody asks."""
+    """Return the seconds of CPU time of one call of each request, and of one second without a request."""
     spent: dict[str, float] = {}
     each = {beat.each for beat in RHYTHM if beat.each}
     for what in calls_a_minute(len(containers)):
