@@ -25,10 +25,12 @@ def folders() -> list[Path]:
     installed = [shutil.which(name) for name in ("dockerd", "docker")]
     if all(installed):
         return [Path(path).parent for path in installed if path is not None]
-    if not CACHE.exists():
-        with tempfile.TemporaryDirectory(prefix="docker-", dir=ROOT) as scratch:
-            made = bring(Path(scratch))
-            made.rename(CACHE)
+    if not (CACHE / "usr").exists():
+        CACHE.mkdir(exist_ok=True)
+        # In the same file system, so that renaming is enough, and in a folder that git ignores, because a lab that is
+        # killed leaves it behind.
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            (bring(Path(scratch)) / "usr").rename(CACHE / "usr")
     return [CACHE / "usr" / "sbin", CACHE / "usr" / "bin"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,31 @@ def test_what_is_unpacked_is_never_committed():
     folders = {folder for text in texts for folder in re.findall(r'^CACHE = ROOT / "(.+)"$', text, re.MULTILINE)}
     assert len(folders) > 3
     assert {f"/{folder}/" for folder in folders} <= set(ignored)
+
+
+def test_a_lab_that_is_killed_leaves_nothing_that_git_sees(monkeypatch, tmp_path):
+    """What is downloaded and unpacked lies in the folder that git ignores from the beginning, not beside it."""
+    beside: list[Path] = []
+
+    def bring(scratch):
+        beside.extend(tmp_path.iterdir())
+        (scratch / "unpacked" / "usr" / "bin").mkdir(parents=True)
+        return scratch / "unpacked"
+
+    monkeypatch.setattr(docker_engine, "ROOT", tmp_path)
+    monkeypatch.setattr(docker_engine, "CACHE", tmp_path / ".docker")
+    monkeypatch.setattr(docker_engine, "bring", bring)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    folders = docker_engine.folders()
+    assert beside == [tmp_path / ".docker"]
+    assert [folder.relative_to(tmp_path / ".docker").parts for folder in folders] == [("usr", "sbin"), ("usr", "bin")]
+    assert [path.name for path in (tmp_path / ".docker").iterdir()] == ["usr"]
+
+
+def test_no_temporary_directory_is_made_in_the_checkout_itself():
+    """It stays when its program is killed, and git ignores only the folders that are named."""
+    made = re.compile(r"(TemporaryDirectory|mkdtemp)\([^)]*dir=ROOT\b")
+    assert [file for file in (CHECKOUT / "lab").rglob("*.py") if made.search(file.read_text())] == []
 
 
 TARGETS = {
