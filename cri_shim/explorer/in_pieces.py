@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
+    from cri_shim.ledger.steps import Steps
+
+Made = TypeVar("Made")
 Row = TypeVar("Row")
 
 PIECE: Final = 0.001
@@ -23,6 +26,20 @@ async def in_pieces(rows: Iterable[Row]) -> AsyncIterator[Row]:
     begun = perf_counter()
     for row in rows:
         yield row
+        if perf_counter() - begun >= PIECE:
+            await sleep(0)
+            begun = perf_counter()
+
+
+async def finished(steps: Steps[Made]) -> Made:
+    """Return the result of all steps, and let the event loop do something else as ``in_pieces`` does."""
+    begun = perf_counter()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            made: Made = end.value
+            return made
         if perf_counter() - begun >= PIECE:
             await sleep(0)
             begun = perf_counter()

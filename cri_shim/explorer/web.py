@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from cri_shim.explorer.calibration_json import calibration
-from cri_shim.explorer.in_pieces import in_pieces
-from cri_shim.explorer.list_answer import list_answer
+from cri_shim.explorer.in_pieces import finished, in_pieces
+from cri_shim.explorer.list_answer import list_answer, object_answer
 from cri_shim.explorer.live import MOST_WATCHERS, LiveFeed
 from cri_shim.explorer.pod_history import neighbours_json
 from cri_shim.explorer.pod_routes import PodRoutes
@@ -195,10 +195,11 @@ class Site:
         if stored is None:
             return absent(request, "this request is not remembered")
         alike = ledger.newest_of(stored.method) if request.query.get("typical") != "0" else []
-        shape = typical([packed.request() async for packed in in_pieces(alike) if packed.id != stored.id])
+        shape = await finished(typical(packed for packed in alike if packed.id != stored.id))
         wanted = request.query.get("neighbours") != "0"
         beside = neighbours_json(stored, ledger.every(), self._sources.reads) if wanted else None
-        return web.json_response(record(stored) | {"typical": shape, "neighbours": beside})
+        one = await finished(record(stored))
+        return await object_answer(one | {"typical": shape, "neighbours": beside})
 
     async def _methods(self, _request: web.Request) -> web.Response:
         remembered = in_pieces(self._sources.ledger.remembered())

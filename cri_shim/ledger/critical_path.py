@@ -11,14 +11,18 @@ did not need its result.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from cri_shim.ledger.steps import ROWS, mapped
 from cri_shim.ledger.unfinished import UNFINISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from cri_shim.ledger.steps import Steps
 
 _SLACK: Final = 2
 """Microseconds by which a piece may seem to end after its successor began: start and duration are rounded apart."""
@@ -35,14 +39,19 @@ class Step(Struct, frozen=True):
     duration: int
 
 
-def critical_path(record: Mapping[str, Any]) -> list[Step]:
+def critical_path(record: Mapping[str, Any]) -> Steps[list[Step]]:
     """Return the path of an ended request, in order of time; its durations add up to the wall time.
 
     ``record`` has ``bill``, ``hops``, ``helpers`` and ``waits`` in the form of :mod:`cri_shim.ledger.record_json`.
     """
     steps: list[Step] = []
     reached = _us(record["bill"]["wall_ms"])
-    for piece in sorted(_pieces(record), key=lambda one: (-_end(one), one.start)):
+    pieces = yield from mapped(lambda piece: piece, _pieces(record))
+    pieces.sort(key=lambda one: (-_end(one), one.start))
+    yield
+    for number, piece in enumerate(pieces, start=1):
+        if number % ROWS == 0:
+            yield
         if _end(piece) > reached + _SLACK or piece.start >= reached:
             continue
         end = min(_end(piece), reached)
@@ -55,27 +64,34 @@ def critical_path(record: Mapping[str, Any]) -> list[Step]:
     return steps[::-1]
 
 
-def with_critical_path(record: dict[str, Any]) -> dict[str, Any]:
+def with_critical_path(record: dict[str, Any]) -> Steps[dict[str, Any]]:
     """Return the record with its critical path, and each piece that can be on it with whether it is.
 
     The path of an active request is empty, because nothing is known of what its answer will have waited for.
     """
-    steps = [] if record["running"] else critical_path(record)
+    steps = [] if record["running"] else (yield from critical_path(record))
     on_it = {(step.kind, step.place) for step in steps}
-    path = [
-        {
-            "kind": step.kind,
-            "place": None if step.kind == "work" else step.place,
-            "start_ms": step.start / 1000,
-            "duration_ms": step.duration / 1000,
-        }
-        for step in steps
-    ]
-    marked = {
-        f"{kind}s": [row | {"critical": (kind, place) in on_it} for place, row in enumerate(record[f"{kind}s"])]
-        for kind in ("hop", "helper", "wait")
-    }
+    path = yield from mapped(_as_json, steps)
+    marked: dict[str, Any] = {}
+    for kind in ("hop", "helper", "wait"):
+        places = range(len(record[f"{kind}s"]))
+        marked[f"{kind}s"] = yield from mapped(partial(_marked, record[f"{kind}s"], kind, on_it), places)
     return record | marked | {"critical_path": path}
+
+
+def _as_json(step: Step) -> dict[str, Any]:
+    return {
+        "kind": step.kind,
+        "place": None if step.kind == "work" else step.place,
+        "start_ms": step.start / 1000,
+        "duration_ms": step.duration / 1000,
+    }
+
+
+def _marked(
+    rows: Sequence[Mapping[str, Any]], kind: str, on_it: Collection[tuple[str, int]], place: int
+) -> dict[str, Any]:
+    return {**rows[place], "critical": (kind, place) in on_it}
 
 
 def _pieces(record: Mapping[str, Any]) -> Iterable[Step]:

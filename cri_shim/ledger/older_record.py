@@ -9,6 +9,7 @@ from typing import Any
 
 from cri_shim.ledger.critical_path import with_critical_path
 from cri_shim.ledger.purposes import helper_purpose, hop_purpose, stage_purpose, wait_purpose
+from cri_shim.ledger.steps import whole
 from cri_shim.ledger.unfinished import UNFINISHED
 
 
@@ -27,4 +28,4 @@ def completed(record: dict[str, Any]) -> dict[str, Any]:
         "waits": [{"purpose": wait_purpose(one["name"])} | one for one in record["waits"]],
     }
     unfinished = sum(hop["code"] == UNFINISHED for hop in record["hops"])
-    return with_critical_path({"unfinished_hop_count": unfinished} | record | pieces)
+    return whole(with_critical_path({"unfinished_hop_count": unfinished} | record | pieces))

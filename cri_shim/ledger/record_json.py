@@ -13,6 +13,7 @@ from cri_shim.ledger.bill_text import whole_parts
 from cri_shim.ledger.billing import hop_shares
 from cri_shim.ledger.critical_path import with_critical_path
 from cri_shim.ledger.purposes import helper_purpose, hop_purpose, stage_purpose, wait_purpose
+from cri_shim.ledger.steps import mapped
 from cri_shim.ledger.unfinished import UNFINISHED
 from cri_shim.timeline import OUTSIDE
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from cri_shim.ledger.known_names import ObjectNames
     from cri_shim.ledger.request import Request
+    from cri_shim.ledger.steps import Steps
+    from cri_shim.network.exec import Helper
     from cri_shim.timeline import Stretch
 
 
@@ -49,31 +52,21 @@ def summary(request: Request) -> dict[str, Any]:
     }
 
 
-def record(request: Request) -> dict[str, Any]:
+def record(request: Request) -> Steps[dict[str, Any]]:
     """Return a request with everything in it; hops that are under way end now and have the code UNFINISHED."""
     now = time.perf_counter()
-    hops = [
-        _hop(request, number)
-        for number in sorted(range(len(request.hops)), key=lambda number: request.hops[number].started)
-    ]
-    hops += [_hop_in_flight(request, method, started, now) for method, started in request.in_flight]
-    helpers = [
-        {
-            "name": helper.name,
-            "command": helper.command,
-            "start_ms": ms(helper.started - request.started),
-            "duration_ms": ms(helper.duration),
-            "exit_code": helper.exit_code,
-            "purpose": helper_purpose(helper.name, helper.command),
-        }
-        for helper in sorted([*request.helpers, *request.running_until(now)], key=lambda helper: helper.started)
-    ]
-    stages = [row | {"purpose": stage_purpose(row["name"])} for row in _stretches(request, request.stages)]
-    waits = [
-        row | {"part": "world" if row["name"] in OUTSIDE else "queue", "purpose": wait_purpose(row["name"])}
-        for row in _stretches(request, request.waits)
-    ]
-    return with_critical_path(summary(request) | {"hops": hops, "helpers": helpers, "stages": stages, "waits": waits})
+    # Everything is collected before the first step, because an active request goes on between two of them.
+    beside = summary(request)
+    numbers = sorted(range(len(request.hops)), key=lambda number: request.hops[number].started)
+    in_flight = [_hop_in_flight(request, method, started, now) for method, started in request.in_flight]
+    ran = sorted([*request.helpers, *request.running_until(now)], key=lambda helper: helper.started)
+    staged, waited = _in_order(request.stages), _in_order(request.waits)
+    hops = yield from mapped(lambda number: _hop(request, number), numbers)
+    helpers = yield from mapped(lambda helper: _helper(request, helper), ran)
+    stages = yield from mapped(lambda one: _stretch(request, one) | {"purpose": stage_purpose(one.name)}, staged)
+    waits = yield from mapped(lambda one: _wait(request, one), waited)
+    pieces = {"hops": hops + in_flight, "helpers": helpers, "stages": stages, "waits": waits}
+    return (yield from with_critical_path(beside | pieces))
 
 
 def bill_json(request: Request, *, wall_so_far: float | None = None) -> dict[str, Any]:
@@ -156,8 +149,25 @@ def _hop_in_flight(request: Request, method: str, started: float, now: float) ->
     }
 
 
-def _stretches(request: Request, stretches: Sequence[Stretch] | None) -> list[dict[str, Any]]:
-    return [
-        {"name": one.name, "start_ms": ms(one.started - request.started), "duration_ms": ms(one.duration)}
-        for one in sorted(stretches or (), key=lambda one: one.started)
-    ]
+def _helper(request: Request, helper: Helper) -> dict[str, Any]:
+    return {
+        "name": helper.name,
+        "command": helper.command,
+        "start_ms": ms(helper.started - request.started),
+        "duration_ms": ms(helper.duration),
+        "exit_code": helper.exit_code,
+        "purpose": helper_purpose(helper.name, helper.command),
+    }
+
+
+def _wait(request: Request, wait: Stretch) -> dict[str, Any]:
+    part = "world" if wait.name in OUTSIDE else "queue"
+    return _stretch(request, wait) | {"part": part, "purpose": wait_purpose(wait.name)}
+
+
+def _stretch(request: Request, one: Stretch) -> dict[str, Any]:
+    return {"name": one.name, "start_ms": ms(one.started - request.started), "duration_ms": ms(one.duration)}
+
+
+def _in_order(stretches: Sequence[Stretch] | None) -> list[Stretch]:
+    return sorted(stretches or (), key=lambda one: one.started)

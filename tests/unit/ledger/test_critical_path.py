@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cri_shim.ledger.critical_path import critical_path, with_critical_path
+from cri_shim.ledger.steps import whole
 from cri_shim.ledger.unfinished import UNFINISHED
 
 
@@ -33,7 +34,7 @@ def path(*args: Any, **pieces: Any) -> list[tuple[str, int, float, float]]:
     """The steps with their times in milliseconds."""
     return [
         (step.kind, step.place, step.start / 1000, step.duration / 1000)
-        for step in critical_path(record(*args, **pieces))
+        for step in whole(critical_path(record(*args, **pieces)))
     ]
 
 
@@ -87,7 +88,7 @@ PIECES = st.lists(st.tuples(st.integers(0, 10**7), st.integers(0, 10**7)), max_s
 def test_the_path_adds_up_to_the_wall_time(wall, pieces):
     """Whatever the pieces, its steps lie one after the other from the request to the answer."""
     hops, helpers, waits = ([(start / 1000, took / 1000) for start, took in some] for some in pieces)
-    steps = critical_path(record(wall / 1000, hops=hops, helpers=helpers, waits=waits))
+    steps = whole(critical_path(record(wall / 1000, hops=hops, helpers=helpers, waits=waits)))
     reached = 0
     for step in steps:
         assert step.start == reached
@@ -98,7 +99,7 @@ def test_the_path_adds_up_to_the_wall_time(wall, pieces):
 
 def test_pieces_are_marked_and_the_path_is_beside_them():
     """The record says of each piece whether it is on the path, and has the path itself."""
-    marked = with_critical_path(record(10.0, hops=[(0.0, 1.0), (1.0, 5.0)], helpers=[(1.0, 8.0)]))
+    marked = whole(with_critical_path(record(10.0, hops=[(0.0, 1.0), (1.0, 5.0)], helpers=[(1.0, 8.0)])))
     assert [hop["critical"] for hop in marked["hops"]] == [True, False]
     assert [helper["critical"] for helper in marked["helpers"]] == [True]
     assert marked["critical_path"][1:] == [
@@ -109,6 +110,6 @@ def test_pieces_are_marked_and_the_path_is_beside_them():
 
 def test_an_active_request_has_no_path_yet():
     """What its answer will have waited for is not known."""
-    marked = with_critical_path(record(10.0, hops=[(0.0, 1.0)], running=True))
+    marked = whole(with_critical_path(record(10.0, hops=[(0.0, 1.0)], running=True)))
     assert marked["critical_path"] == []
     assert [hop["critical"] for hop in marked["hops"]] == [False]

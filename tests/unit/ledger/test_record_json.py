@@ -13,6 +13,7 @@ from cri_shim.ledger.front_now import front_hop
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.older_record import completed
 from cri_shim.ledger.record_json import record, summary
+from cri_shim.ledger.steps import whole
 from cri_shim.ledger.totals import percentile, totals
 from cri_shim.ledger.transport.estimate import Estimate
 from cri_shim.ledger.typical import typical
@@ -43,7 +44,7 @@ def test_shares_of_hops_add_up_to_the_bill_even_when_the_null_call_changes():
     request = ended(ledger)
     for _ in range(100):
         ledger.transport.curve.note(1.0, 0.004)
-    as_json = record(request)
+    as_json = whole(record(request))
     assert sum(hop["daemon_ms"] for hop in as_json["hops"]) == pytest.approx(
         as_json["bill"]["daemon_sum_ms"], abs=0.002
     )
@@ -64,7 +65,7 @@ def test_an_active_request_shows_what_is_under_way():
     ledger = Ledger()
     request = ledger.open("PullImage")
     ledger.note_call("a.v1.Content/Write", request.started)
-    as_json = record(request)
+    as_json = whole(record(request))
     assert as_json["running"]
     assert [(hop["code"], hop["split"], hop["bytes_known"]) for hop in as_json["hops"]] == [(UNFINISHED, "none", False)]
     assert as_json["unfinished_hop_count"] == 1
@@ -80,7 +81,7 @@ def test_a_hop_that_outlived_its_request_has_no_known_bytes():
     ledger.note_hop(Hop("a.v1.Tasks/Create", request.started, 0.01, 10, 20, 1, "OK"))
     ledger.note_call("a.v1.Tasks/Start", request.started)
     ledger.close(request)
-    as_json = record(request)
+    as_json = whole(record(request))
     assert {hop["code"]: hop["bytes_known"] for hop in as_json["hops"]} == {"OK": True, UNFINISHED: False}
     assert (as_json["unfinished_hop_count"], as_json["bytes_out"]) == (1, 10)
 
@@ -89,7 +90,7 @@ def test_each_piece_says_what_it_is_for_and_whether_the_answer_waited_for_it():
     """The second hop ended last, and the first before it began; the plugin ran beside the first and was quicker."""
     request = ended(Ledger())
     request.bill = structs.replace(request.bill, wall=0.025)
-    as_json = record(request)
+    as_json = whole(record(request))
     assert [hop["critical"] for hop in as_json["hops"]] == [True, True]
     (helper,) = as_json["helpers"]
     assert ("bridge of the node" in helper["purpose"], helper["critical"]) == (True, False)
@@ -111,7 +112,7 @@ def test_a_record_of_the_release_before_is_completed():
     request.waits = [Stretch("lock", request.started, 0.001)]
     request.stages = [Stretch("parse", request.started, 0.001)]
     ledger.close(request)
-    now = record(request)
+    now = whole(record(request))
     later = {"purpose", "critical", "bytes_known"}
     before = {key: value for key, value in now.items() if key not in {"critical_path", "unfinished_hop_count"}}
     for name in ("hops", "helpers", "stages", "waits"):
@@ -125,7 +126,7 @@ def test_the_parts_of_an_ended_request_add_up_as_they_are_written():
     ledger = Ledger()
     ledger.transport.curve.note(1.0, 0.0007)
     for took in (0.0012347, 0.0033333, 0.0100049):
-        bill = record(ended(ledger, took=took))["bill"]
+        bill = whole(record(ended(ledger, took=took)))["bill"]
         parts = sum(bill[f"{part}_ms"] for part in ("transport", "work", "queue", "world"))
         assert round(parts, 3) == bill["wall_ms"]
         assert round(bill["front_ms"] + bill["transport_ms"] + bill["work_ms"], 3) == bill["price_ms"]
@@ -137,7 +138,7 @@ def test_a_wait_says_which_part_of_the_bill_it_is():
     names = ("turn", "lock", "gate", "exit", "output", "registry", "joined")
     request.waits = [Stretch(name, request.started + at, 0.1) for at, name in enumerate(names)]
     close_request(request, "OK", "")
-    assert [(wait["name"], wait["part"]) for wait in record(request)["waits"]] == [
+    assert [(wait["name"], wait["part"]) for wait in whole(record(request))["waits"]] == [
         *((name, "queue") for name in names[:3]),
         *((name, "world") for name in names[3:]),
     ]
@@ -147,14 +148,14 @@ def test_the_typical_shape_is_the_median_of_what_went_well():
     """One slow request does not move it, a failed one is left out, a hop that is not always there has its share."""
     ledger = Ledger()
     shown = [ended(ledger, took=took, hops=hops) for took, hops in ((0.01, 2), (0.01, 2), (0.01, 1), (0.5, 2))]
-    shape = typical([*shown, ended(ledger, took=9.0, code="INTERNAL")])
+    shape = whole(typical([*shown, ended(ledger, took=9.0, code="INTERNAL")]))
     assert shape is not None
     assert shape["count"] == 4
     assert [(hop["nth"], hop["share"]) for hop in shape["hops"]] == [(0, 1.0), (1, 0.75)]
     assert shape["hops"][0]["duration_ms"] == 10.0
     assert shape["hops"][1]["start_ms"] == 10.0
     assert shape["helpers"][0]["duration_ms"] == 5.0
-    assert typical(shown[:1]) is None
+    assert whole(typical(shown[:1])) is None
 
 
 def test_totals_by_method():

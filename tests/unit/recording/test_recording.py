@@ -17,6 +17,7 @@ from containerd_client.hops import Hop
 from cri_shim.ledger.known_names import ObjectNames
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.record_json import record
+from cri_shim.ledger.steps import whole
 from cri_shim.ledger.trace_context import TraceContext, span_of
 from cri_shim.ledger.transport.transport_estimate import Charge
 from cri_shim.network.exec import Helper
@@ -85,11 +86,11 @@ def test_a_request_comes_back_as_it_was(tmp_path: Path):
     """Bill, shares of each hop, critical path and names: to the last decimal."""
     ledger = Ledger()
     ledger.transport.curve.note(1.0, 0.0007)
-    as_json = record(full(ledger))
+    as_json = whole(record(full(ledger)))
     assert {hop["split"] for hop in as_json["hops"]} == {"spans", "estimate", "none"}
     stored = recorded(tmp_path / "file", as_json).ledger.find(as_json["id"])
     assert stored is not None
-    again = record(stored)
+    again = whole(record(stored))
     for name in as_json:
         if name == "bill":
             continue
@@ -113,8 +114,8 @@ def test_the_share_of_a_hop_survives(duration, transport, error, spans):
     if spans:
         request.server_spans = {"b" * 16: transport}
     ledger.close(request)
-    before = record(request)
-    after = record(restored(msgspec.convert(before, RequestShape)))
+    before = whole(record(request))
+    after = whole(record(restored(msgspec.convert(before, RequestShape))))
     for name in ("duration_ms", "daemon_ms", "transport_ms"):
         assert after["hops"][0][name] == pytest.approx(before["hops"][0][name], abs=1e-9), name
     assert after["hops"][0]["transport_error_ms"] == pytest.approx(before["hops"][0]["transport_error_ms"], abs=0.0011)
@@ -246,7 +247,7 @@ def test_texts_are_cleaned(tmp_path: Path):
     recording = recorded(tmp_path / "file", *requests, pods=[POD | {"name": "\x1b", "reason": "z" * 8000}])
     request = recording.ledger.find(RECORD["id"])
     assert request is not None
-    shown = json.dumps([record(request), recording.pods], ensure_ascii=False)
+    shown = json.dumps([whole(record(request)), recording.pods], ensure_ascii=False)
     assert shown.isprintable()
     assert len(shown) < 8000
     assert "<img src=x>" in shown, "which is no harm: the page never parses a text as HTML"
@@ -278,4 +279,4 @@ def test_any_value_anywhere(tmp_path_factory: pytest.TempPathFactory, name: str,
     except RecordingError:
         return
     (packed,) = recording.ledger.newest()
-    json.dumps(record(packed.request()), allow_nan=False)
+    json.dumps(whole(record(packed.request())), allow_nan=False)
