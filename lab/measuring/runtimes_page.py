@@ -59,6 +59,7 @@ COLUMNS = (
     Column("steady", "pss daemons", "daemons' PSS, {count} idle pods"),
     Column("kubelet", "cpu kubelet", "kubelet's CPU, {count} pods"),
     Column("kubelet", "cpu daemons", "daemons' CPU"),
+    Column("kubelet", "cpu runtime", "with the shims'"),
     Column("kubelet", "rss kubelet", "kubelet's RSS"),
     Column("kubelet", "rss daemons", "daemons' RSS"),
 )

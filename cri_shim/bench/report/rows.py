@@ -13,7 +13,7 @@ from functools import partial
 from math import fsum
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.measures.memory import HELPERS
+from cri_shim.bench.measures.memory import HELPERS, SHIMS
 from cri_shim.bench.results.schema import KUBELET
 from cri_shim.bench.verdicts.estimate import distribution
 from cri_shim.bench.verdicts.verdict import judge
@@ -76,6 +76,10 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
             rows.append(_row_by_side(run, step, (f"cpu {key}", label, "s", main), read))
     rows += _kubelet_rows(run, step)
     if step.scenario in WITH_MEMORY:
+        if _knows_shims(step):
+            # A shim collects its garbage every two minutes, so the short runs of `steady` see it only by chance.
+            about = ("cpu runtime", "CPU time of daemons, helpers and shims", "s", step.scenario == KUBELET)
+            rows.append(_row_by_side(run, step, about, partial(_runtime_cpu, run)))
         if knows_pss(run, step):
             about = ("pss daemons", "memory of daemons and helpers (PSS)", "MiB", True)
             rows.append(_row_by_side(run, step, about, partial(_daemons_pss, run)))
@@ -124,6 +128,13 @@ def knows_pss(run: Run, step: Step) -> bool:
     )
 
 
+def _knows_shims(step: Step) -> bool:
+    """Return whether every run has enough CPU time of shims to be compared."""
+    return all(
+        side_run.cpu.get(SHIMS, 0.0) >= _ENOUGH_CPU for one in step.rounds for side_run in one.side_runs.values()
+    )
+
+
 def _has_left_out(run: Run, step: Step) -> bool:
     """Return whether a side does less in this step than others, so that its CPU time proves nothing."""
     return any(metric.key in side.left_out for metric in step.metrics for side in run.sides)
@@ -141,6 +152,14 @@ def _samples_of(key: str) -> Callable[[SideRun], list[float]]:
 def daemons_cpu(run: Run, side: str, side_run: SideRun) -> float:
     """Return the CPU seconds of a side's daemons, and of programs that they ran."""
     return fsum(side_run.cpu.get(name, 0.0) for name in (*daemons_of(run, side), "helpers"))
+
+
+def _runtime_cpu(run: Run, side: str, side_run: SideRun) -> float:
+    """Return the CPU seconds of a side's daemons, helpers and shims.
+
+    A daemon that asks its shims for statistics leaves most of that work to them.
+    """
+    return daemons_cpu(run, side, side_run) + side_run.cpu[SHIMS]
 
 
 def _machine_cpu(_side: str, side_run: SideRun) -> float:

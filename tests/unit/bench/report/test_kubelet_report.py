@@ -15,7 +15,7 @@ from cri_shim.bench.report.rows import rows_of
 from tests.unit.bench.made_up import run
 
 if TYPE_CHECKING:
-    from cri_shim.bench.results.schema import Run
+    from cri_shim.bench.results.schema import Round, Run
 
 FIGURES = ("cpu kubelet", "cpu daemons", "rss kubelet", "rss daemons")
 
@@ -58,6 +58,38 @@ def test_the_four_figures_of_a_node_are_rows_of_the_first_page():
     assert rows["rss daemons"].sides["plugin"].p50 == pytest.approx(50, rel=0.05)
     assert rows["pss kubelet"].sides["plugin"].p50 == 90.0
     assert "pss daemons" in rows
+
+
+def test_what_a_daemon_leaves_to_its_shims_is_counted_too():
+    """A plugin that asks its shims for statistics takes little itself, and they take the rest."""
+    whole = with_kubelet()
+    (step,) = whole.steps
+    cpu = {"plugin": {"containerd": 1.0, "shims": 3.0}, "bridge": {"cri-shim": 1.5, "containerd": 0.5, "shims": 1.0}}
+    rounds = tuple(
+        structs.replace(
+            one,
+            side_runs={
+                name: replace(side_run, cpu={"kubelet": 2.0, "helpers": 0.0} | cpu[name])
+                for name, side_run in one.side_runs.items()
+            },
+        )
+        for one in step.rounds
+    )
+    rows = {row.key: row for row in rows_of(replace(whole, steps=(replace(step, rounds=rounds),)))}
+    assert rows["cpu daemons"].verdicts["bridge"].ratio.estimate == 2.0
+    assert rows["cpu runtime"].verdicts["bridge"].ratio.estimate == 0.75
+    assert rows["cpu runtime"].main
+    unknown = replace(whole, steps=(replace(step, rounds=tuple(map(_without_shims, rounds))),))
+    assert "cpu runtime" not in {row.key for row in rows_of(unknown)}
+
+
+def _without_shims(one: Round) -> Round:
+    """A round whose shims were not read."""
+    side_runs = {
+        name: replace(side_run, cpu={part: seconds for part, seconds in side_run.cpu.items() if part != "shims"})
+        for name, side_run in one.side_runs.items()
+    }
+    return structs.replace(one, side_runs=side_runs)
 
 
 def test_its_tables_and_pictures_have_the_kubelet():
