@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections import Counter, defaultdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
@@ -28,7 +29,7 @@ from lab.measuring.pod_memory import SUBNET_BITS, start
 from lab.measuring.runtimes_page import DOCS, PAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from lab.cri_client import CriClient
 
@@ -38,9 +39,12 @@ REPEATS: Final = 10
 """Calls of each request in a round."""
 PAUSE: Final = 0.3
 """Seconds before each call, except for those that a kubelet makes for one container after the other."""
+APART: Final = 0.05
+"""Seconds before each of those where they are measured again, to see what a processor costs that did other things."""
 QUIET: Final = 10.0
 """Seconds of a round without a request."""
 OF_RUNNING: Final = " of what runs"
+SPACED: Final = f", {APART * 1000:.0f} ms apart"
 NOTHING: Final = "nothing"
 """The name of what the daemons do by themselves."""
 
@@ -70,28 +74,30 @@ def calls_a_minute(containers: int) -> Counter[str]:
 
 async def one_round(client: CriClient, pids: Sequence[int], containers: Sequence[str]) -> dict[str, float]:
     """Return the seconds of CPU time of one call of each request, and of one second without a request."""
-    spent: dict[str, float] = {}
+    before = cpu_seconds(pids)
+    await asyncio.sleep(QUIET)
+    nothing = (cpu_seconds(pids) - before) / QUIET
+
+    async def one(calls: Sequence[Callable[[], Awaitable[object]]], pause: float) -> float:
+        """Return the seconds of one call, without what the daemons do by themselves in the pause before it."""
+        before = cpu_seconds(pids)
+        for call in calls:
+            await asyncio.sleep(pause)
+            await call()
+        return max(0.0, (cpu_seconds(pids) - before) / len(calls) - nothing * pause)
+
+    spent = {NOTHING: nothing}
     each = {beat.each for beat in RHYTHM if beat.each}
     for what in calls_a_minute(len(containers)):
         rpc = what.removesuffix(OF_RUNNING)
-        fields = {"filter": OF_WHAT_RUNS[rpc].filter} if what != rpc else {}
-        before = cpu_seconds(pids)
+        call = getattr(client, rpc)
         if rpc in each:
-            for id_ in containers:
-                await getattr(client, rpc)(container_id=id_)
-            number = len(containers)
+            calls = [partial(call, container_id=id_) for id_ in containers]
+            spent[what] = await one(calls, 0)
+            spent[f"{rpc}{SPACED}"] = await one(calls, APART)
         else:
-            for _ in range(REPEATS):
-                await asyncio.sleep(PAUSE)
-                await getattr(client, rpc)(**fields)
-            number = REPEATS
-        spent[what] = (cpu_seconds(pids) - before) / number
-    before = cpu_seconds(pids)
-    await asyncio.sleep(QUIET)
-    spent[NOTHING] = (cpu_seconds(pids) - before) / QUIET
-    # What the daemons do by themselves while the client waits before a call is not the call's.
-    for what in spent.keys() - {NOTHING, *each}:
-        spent[what] = max(0.0, spent[what] - spent[NOTHING] * PAUSE)
+            fields = {"filter": OF_WHAT_RUNS[rpc].filter} if what != rpc else {}
+            spent[what] = await one([partial(call, **fields)] * REPEATS, PAUSE)
     return spent
 
 
@@ -111,6 +117,9 @@ def table(rounds: Mapping[str, Sequence[Mapping[str, float]]], calls: Mapping[st
             cells += ["" if rpc == NOTHING else f"{one * 1000:.2f} ms", f"{one * number * 1000:.0f} ms"]
         rows.append(f"| {rpc} | {'' if rpc == NOTHING else number} | {' | '.join(cells)} |")
     rows.append(f"| all | | {' | '.join(f' | {total * 1000:.0f} ms' for total in sums.values())} |")
+    for spaced in sorted(what for what in next(iter(rounds.values()))[0] if what.endswith(SPACED)):
+        ones = (f"{median(each[spaced] for each in rounds[side]) * 1000:.2f} ms | " for side in sides)
+        rows.append(f"| {spaced} | | {'| '.join(ones)}|")
     return "\n".join(rows)
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, cast
 
+from lab.measuring import idle_calls
 from lab.measuring.idle_calls import NOTHING, calls_a_minute, cpu_seconds, table, with_tables
 from lab.measuring.runtimes_page import DOCS, PAGE
+
+if TYPE_CHECKING:
+    from lab.cri_client import CriClient
 
 
 def test_the_calls_of_a_minute_are_a_kubelets():
@@ -28,6 +33,35 @@ def test_a_minute_is_the_median_call_times_the_calls():
         "| Version | 6 | 2.00 ms | 12 ms | 4.00 ms | 24 ms |",
         "| all | |  | 72 ms |  | 144 ms |",
     ]
+
+
+def test_requests_with_pauses_are_beside_the_sum():
+    """They are the same requests, measured again."""
+    rounds = {"plugin": [{NOTHING: 0.0, "Version": 0.001, "Version, 50 ms apart": 0.003}]}
+    assert table(rounds, {"Version": 6}).splitlines()[-2:] == [
+        "| all | |  | 6 ms |",
+        "| Version, 50 ms apart | | 3.00 ms | |",
+    ]
+
+
+async def test_each_status_is_read_at_once_and_with_pauses(monkeypatch):
+    """A list of what runs has its filter, and each container's status is read twice."""
+    monkeypatch.setattr(idle_calls, "QUIET", 0.01)
+    monkeypatch.setattr(idle_calls, "PAUSE", 0.0)
+    monkeypatch.setattr(idle_calls, "APART", 0.0)
+    asked = []
+
+    class Client:
+        def __getattr__(self, rpc: str):
+            async def call(**fields: object) -> None:
+                asked.append((rpc, fields))
+
+            return call
+
+    spent = await idle_calls.one_round(cast("CriClient", Client()), [os.getpid()], ["a", "b"])
+    assert [fields["container_id"] for rpc, fields in asked if rpc == "ContainerStatus"] == ["a", "b"] * 2
+    assert {bool(fields) for rpc, fields in asked if rpc == "ListContainers"} == {True, False}
+    assert set(spent) == {*calls_a_minute(2), NOTHING, "ContainerStatus, 50 ms apart"}
 
 
 def test_the_cpu_time_of_all_threads_counts():
