@@ -43,7 +43,7 @@ const CLOCK = "The daemon's own clock: ";
 function rowsOf(record) {
   const { bill } = record;
   const split = ofSplit(bill.split, record.hop_count);
-  const without = withoutFront(bill);
+  const known = [bill.front_known !== "none" && "front hop", (!record.hop_count || bill.split !== "none") && "transport", "own work"].filter(Boolean).join(" + ");
   return {
     "The wall time adds up": [
       ["wall", "wall", "from the request's bytes to the answer's", measured(`${CLOCK}from having the request's bytes to the answer's bytes being made. A client's own time is longer by the front hop.`)],
@@ -57,7 +57,7 @@ function rowsOf(record) {
     ],
     "The price": [
       ["front", "front hop", "client, daemon, client: outside of the wall time", ofFront(bill.front_known), "front_error"],
-      ["price", "price", `${without ? "" : "front hop + "}transport + own work${without}`, ofPrice(bill.split, bill.front_known, record.hop_count), "price_error"],
+      ["price", "price", `${known}${withoutUnknown(bill, record.hop_count)}`, ofPrice(bill.split, bill.front_known, record.hop_count), "price_error"],
     ],
     "Beside it": [
       ["hops", "hops", `at least one of ${record.hop_count} in flight`, measured(`${CLOCK}the union of all hops.`)],
@@ -110,8 +110,7 @@ export function bars(record) {
 
 /** A price at a glance: `~` marks one with an estimate in it, `≥` one with an unknown part. */
 export function briefPrice(bill, hops) {
-  const more = bill.front_known === "none" || (hops > 0 && bill.split === "none");
-  return `${more ? "≥" : "~"}${brief(bill.price_ms)}`;
+  return `${unknownParts(bill, hops) ? "≥" : "~"}${brief(bill.price_ms)}`;
 }
 
 /** What the hop cost, in one line; nothing while the request runs. */
@@ -120,13 +119,19 @@ export function priced(record) {
   if (record.running) return null;
   const off = bill.price_error_ms ? ` ±${brief(bill.price_error_ms)}` : "";
   const waited = bill.queue_ms >= 0.001 && `Besides, ${brief(bill.queue_ms)} in the daemon's own queue, which is not part of the price.`;
-  return h("p", { class: "priced" }, "The hop cost ", h("b", {}, brief(bill.price_ms)), off, withoutFront(bill), " ",
+  return h("p", { class: "priced" }, "The hop cost ", h("b", {}, brief(bill.price_ms)), off, withoutUnknown(bill, record.hop_count), " ",
     mark(ofPrice(bill.split, bill.front_known, record.hop_count)), waited && h("small", {}, waited));
 }
 
-/** What to add to a price if the front hop is not in it. */
-export function withoutFront(bill) {
-  return bill.front_known === "none" ? ", without the front hop" : "";
+/** What is not in a price because it is not known; `known` is a bill or totals, made of so many hops. */
+export function unknownParts(known, hops) {
+  return [known.front_known === "none" && "the front hop", hops > 0 && known.split === "none" && "transport"].filter(Boolean).join(" and ");
+}
+
+/** What to add to a price that has an unknown part. */
+export function withoutUnknown(known, hops) {
+  const unknown = unknownParts(known, hops);
+  return unknown && `, without ${unknown}`;
 }
 
 export function legend() {

@@ -1,7 +1,7 @@
 // Totals by method, over the requests that the ledger still has.
 
 import { get, listen } from "./api.js";
-import { PARTS, fill } from "./bill.js";
+import { PARTS, fill, unknownParts } from "./bill.js";
 import { h, placed } from "./dom.js";
 import { keptFocus } from "./focus.js";
 import { brief, isRead, percent } from "./format.js";
@@ -63,7 +63,8 @@ function price(row) {
     ["own work", row.work_p50_ms, CLOCK]];
   const source = ofPrice(row.split, row.front_known, row.hops_per_request);
   const said = parts.map(([name, ms, known]) => (known.kind === "not known" ? `${name} not known` : `${name} ${brief(ms)}`)).join(", ");
-  const without = row.front_known === "none" && h("small", {}, "without the front hop");
+  const unknown = unknownParts(row, row.hops_per_request);
+  const without = unknown && h("small", {}, `without ${unknown}`);
   return h("span", { class: "price" }, without, `${brief(row.price_p50_ms)}${off} `, mark({ ...source, how: `Medians: ${said}. ${source.how}` }));
 }
 

@@ -2,7 +2,7 @@
 
 import { addressOf, go, parsed } from "./address.js";
 import { getOne, listen } from "./api.js";
-import { withoutFront } from "./bill.js";
+import { unknownParts, withoutUnknown } from "./bill.js";
 import { h } from "./dom.js";
 import { keptFocus } from "./focus.js";
 import { brief, clock, dated, span } from "./format.js";
@@ -176,8 +176,10 @@ function summary(requests) {
   const hops = requests.reduce((all, one) => all + one.hop_count, 0);
   const source = ofPrice(split, front, hops);
   const off = sum("price_error_ms") ? ` ±${brief(sum("price_error_ms"))}` : "";
+  const lacking = ended.filter((one) => unknownParts(one.bill, one.hop_count)).length;
+  const without = withoutUnknown({ front_known: front, split }, hops) || (lacking ? `, without parts that are not known of ${lacking} of them` : "");
   return h("p", { class: "priced" }, `${requests.length} ${requests.length === 1 ? "request" : "requests"} took `, brief(sum("wall_ms")), ` in all, with ${hops} hops. The hop cost `,
-    h("b", {}, brief(sum("price_ms"))), off, withoutFront({ front_known: front }), " ", mark({ ...source, how: `The prices of these requests, added up. ${source.how}` }));
+    h("b", {}, brief(sum("price_ms"))), off, without, " ", mark({ ...source, how: `The prices of these requests, added up. ${source.how}` }));
 }
 
 function commonOf(words) {

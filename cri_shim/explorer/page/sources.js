@@ -39,10 +39,11 @@ export function ofFront(known) {
 /** How a price is known, which is as well as its three parts are. */
 export function ofPrice(split, known, hops) {
   const parts = [["front hop", ofFront(known)], ["transport", ofSplit(split, hops)], ["own work", measured("The daemon's own clock.")]];
-  const sure = parts.every(([, one]) => one.kind === "measured");
+  // An unknown part is left out of the sum, which does not make the rest of it an estimate.
+  const sure = parts.every(([, one]) => one.kind === "measured" || one.kind === "not known");
   const how = "Front hop + transport + own work. The daemon's own queue is not in it. " +
     parts.map(([name, one]) => `${name}: ${one.kind}`).join("; ") + ". ± is the error of what is estimated.";
-  return sure || (known === "none" && !hops) ? measured(how) : estimate(how, "partly estimate");
+  return sure ? measured(how) : estimate(how, "partly estimate");
 }
 
 const box = h("div", { popover: "auto", id: "source", class: "source", role: "note" });

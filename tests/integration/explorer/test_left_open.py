@@ -222,6 +222,34 @@ async def test_a_price_with_an_unknown_part(node: LocalNode, page: Page):
     price = page.locator(".pod-requests td[data-head=price]")
     assert (await price.inner_text()).startswith("≥")
     assert "without the front hop" in await page.inner_text("#pod .priced")
+    assert "transport" not in await page.inner_text("#pod .priced")
+
+
+async def test_a_price_without_transport(node: LocalNode, page: Page):
+    """A daemon that has just started knows neither part of it; every view says so, and calls none of it an estimate."""
+    node.sandboxes.put(a_pod())
+    request = node.ledger.open("StopPodSandbox")
+    request.subject = {"sandbox_id": POD}
+    request.hops.append(Hop("containerd.services.tasks.v1.Tasks/Kill", request.started, 1e-4, 1, 1, 1, "OK"))
+    request.charges.append(None)
+    node.ledger.close(request)
+    for view, where in ((f"request/{request.id}", "#request .priced"), (f"pod/{POD}", "#pod .priced")):
+        await opened(page, node, f"#/{view}")
+        text = await page.locator(where).inner_text()
+        assert "without the front hop and transport measured" in " ".join(text.split())
+    await opened(page, node, "#/methods")
+    await page.locator("#methods .price", has_text="without the front hop and transport").wait_for()
+
+
+async def test_a_pod_of_which_one_price_has_an_unknown_part(node: LocalNode, page: Page):
+    """The sum says of how many requests."""
+    node.sandboxes.put(a_pod())
+    node.note("StopPodSandbox", sandbox_id=POD)
+    known = node.ledger.open("StopPodSandbox")
+    known.subject, known.front_known = {"sandbox_id": POD}, "estimate"
+    node.ledger.close(known)
+    await opened(page, node, f"#/pod/{POD}")
+    await page.locator("#pod .priced", has_text="without parts that are not known of 1 of them").wait_for()
 
 
 async def test_what_was_opened_below_a_timeline_stays_open(node: LocalNode, page: Page):
