@@ -118,7 +118,8 @@ class Explorer:
         except (OSError, http.client.HTTPException) as error:
             reason = escaped(getattr(error, "strerror", None) or str(error) or type(error).__name__)
             raise UnreachableError(
-                f"cri-shim does not answer at {escaped(self._address)}: {reason.lower()}; is it running?"
+                f"cri-shim does not answer at {escaped(self._address)}: {reason.lower()}; is it running? "
+                "--config FILE or --address ADDRESS names another one"
             ) from error
 
 

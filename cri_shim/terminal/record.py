@@ -45,7 +45,9 @@ def record(explorer: Explorer, path: Path, *, seconds: float | None, pod: str) -
         check_writable(path)
         recorder = Recorder(explorer, pod)
         with _ended_by_signals() as ended:
-            print_error("recording; Ctrl-C ends it and writes the file")
+            recorder.reach()
+            length = "; Ctrl-C ends it" if seconds is None else f" for {seconds:g} s; Ctrl-C ends it sooner"
+            print_error(f"recording{length} and writes the file")
             problem = recorder.follow(ended, seconds)
             written = recorder.write(path)  # here, so that another Ctrl-C does not interrupt it
     except RecordingError as error:
@@ -75,12 +77,12 @@ class Recorder:
         self._pods: list[dict[str, Any]] = []
         self._complete = True
 
-    def follow(self, ended: threading.Event, seconds: float | None) -> str:
-        """Record until ``ended`` is set or the time is over; return why the daemon could not be asked, if so.
-
-        Raises UnreachableError if it cannot be asked at all.
-        """
+    def reach(self) -> None:
+        """Ask the daemon once, before anything is recorded; raises UnreachableError."""
         self._node = self._explorer.get("/api/node")
+
+    def follow(self, ended: threading.Event, seconds: float | None) -> str:
+        """Record until ``ended`` is set or the time is over; return why the daemon went away, if it did."""
         # The events are followed first, so that no request falls between the list and them.
         arriving: queue.Queue[tuple[str, Any]] = queue.Queue()
         threading.Thread(target=self._listen, args=(arriving,), name="live-events", daemon=True).start()

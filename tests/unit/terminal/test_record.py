@@ -14,7 +14,7 @@ import pytest
 from cri_shim.cli import main
 from cri_shim.recording.file import read_recording
 from cri_shim.terminal import record as module
-from cri_shim.terminal.fetch import UnreachableError
+from cri_shim.terminal.fetch import Explorer, UnreachableError
 from cri_shim.terminal.record import Recorder, record
 from cri_shim.terminal.signals import ending_signals
 from tests.unit.terminal.records import RECORD
@@ -22,8 +22,6 @@ from tests.unit.terminal.records import RECORD
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from cri_shim.terminal.fetch import Explorer
 
 WEB = {"id": "a" * 64, "namespace": "shop", "name": "web"}
 NODE = {"version": "1.2.3", "containerd_version": "1.6.20", "loop_lag_ms": 0.1, "pods": 1, "containers": 0}
@@ -117,6 +115,26 @@ def test_a_daemon_that_goes_away(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert [packed.id for packed in recording.ledger.newest()] == [1]
     assert not recording.about.complete
     assert "the recording ends early: the daemon has ended" in capsys.readouterr().err
+
+
+def test_no_daemon(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """It does not say that it records before it does; the error says how another daemon is named."""
+    path = tmp_path / "file"
+    with pytest.raises(UnreachableError, match="--config FILE or --address ADDRESS names another one"):
+        record(Explorer(str(tmp_path / "no-socket")), path, seconds=None, pod="")
+    assert capsys.readouterr().err == ""
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "for 0.2 s; Ctrl-C ends it sooner"), (None, "g; Ctrl-C ends it and")]
+)
+def test_what_it_says_while_it_records(
+    seconds: float | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """How long it takes, if that was chosen."""
+    record(explorer(Daemon(request(1), stays=seconds is not None)), tmp_path / "file", seconds=seconds, pod="")
+    assert said in capsys.readouterr().err
 
 
 def test_a_daemon_of_the_release_before(tmp_path: Path):
