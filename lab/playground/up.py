@@ -22,6 +22,7 @@ from lab.debian import containerd_versions
 from lab.debian.packages import NotAvailableError
 from lab.docker import DockerEngine
 from lab.lab import Lab
+from lab.playground.calibrated import wait_calibrated
 from lab.playground.environment import write_environment
 from lab.playground.place import DEMO, SIDES, STATE, Node, Noted
 from lab.playground.tour import tour
@@ -83,7 +84,7 @@ async def up(sides: Sequence[SideName], line: str) -> None:
     # In the directories of containerd's own plugin, so that the plugin can take over the pods, and give them back.
     root, state = (str(DEMO / "containerd" / name / "io.containerd.grpc.v1.cri") for name in ("root", "state"))
     settings = {"http": {"address": address}, "root": root, "state": state}
-    lab = await _started(Lab("bridge", directory=DEMO, keep=True, settings=settings))
+    lab = await _started(Lab("bridge", directory=DEMO, keep=True, settings=settings), page=f"http://{address}")
     nodes = [Node.of(lab)]
     Noted(tuple(nodes), line).write()
     others: dict[str, Lab] = {}
@@ -97,9 +98,14 @@ async def up(sides: Sequence[SideName], line: str) -> None:
     sys.stdout.write(tour(lab, f"http://{address}/", others, engine))
 
 
-async def _started(lab: Lab) -> Lab:
-    """Start a node that nothing stops when this program ends, with the demo's pod."""
+async def _started(lab: Lab, page: str = "") -> Lab:
+    """Start a node that nothing stops when this program ends, with the pod of the demo.
+
+    With ``page``, the pod waits until its bill can have all parts.
+    """
     await lab.__aenter__()
+    if page:
+        await asyncio.to_thread(wait_calibrated, page)
     pod = await demo_pod(lab)
     _write_json(lab.directory / "pod.json", pod.config)
     for container in pod.containers:
