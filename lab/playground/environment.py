@@ -42,14 +42,15 @@ pid_of() {{ ctr tasks list | awk -v id="$1" '$1 == id {{ print $2 }}'; }}
 daemon_pid() {{ pgrep -f "^[^ ]*python[^ ]* {daemon}"; }}
 containerd_pid() {{ pgrep -f "^{containerd}$"; }}
 until_ready() {{ until crictl pods > /dev/null 2>&1; do sleep 0.1; done; }}
-start_daemon() {{ {environment} setsid {daemon} "$@" >> {log} 2>&1 & until_ready; }}
-run_containerd() {{ {containerd_environment} setsid {containerd} >> {containerd_log} 2>&1 & }}
+# In shells of their own: an interactive shell prints a line when a job of its own starts, and one when it ends.
+start_daemon() {{ ({environment} setsid {daemon} "$@" >> {log} 2>&1 &); until_ready; }}
+run_containerd() {{ ({containerd_environment} setsid {containerd} >> {containerd_log} 2>&1 &); }}
 start_containerd() {{ run_containerd; until_ready; }}
 # Restart the daemon behind a socket on which everything that it sends to containerd is late by some milliseconds.
 slow_hops() {{
     end_slow_socket; stop $(daemon_pid)
-    env PYTHONPATH={here} setsid \\
-        {python} -m lab.faults.slow_socket $NODE/slow.sock $CONTAINERD_ADDRESS $1 > /dev/null 2>&1 &
+    (env PYTHONPATH={here} setsid \\
+        {python} -m lab.faults.slow_socket $NODE/slow.sock $CONTAINERD_ADDRESS $1 > /dev/null 2>&1 &)
     while ! test -S $NODE/slow.sock; do sleep 0.1; done
     start_daemon --containerd-address $NODE/slow.sock
 }}

@@ -51,8 +51,8 @@ def tour(lab: Lab, page: str, sides: Mapping[str, Lab], engine: DockerEngine | N
         ]
     lines += [
         "",
-        "This daemon against containerd's own plugin, on two more nodes, in the checkout; end what else runs:",
-        '  make compare ARGS="--scenario life,exec"    # two minutes, then open compare.html',
+        "This daemon against containerd's own plugin, in the checkout; nothing else should run meanwhile:",
+        '  make down; make compare ARGS="--scenario life,exec"    # two minutes, then open compare.html',
         "",
         "Ten exercises with this node: docs/lab/README.md; `make lab` walks through them.",
         "`make down` ends all of it.",
