@@ -112,6 +112,8 @@ def _announce(options: argparse.Namespace) -> None:
     endpoints, _ = _sides(options)
     tasks = _tasks(options)
     old = result_file.load(options.output) if options.output.exists() else None
+    if reason := start.kubelet_reason(tasks, old):
+        raise WrongWorkError(f"{reason}; nothing was measured")
     _say(start.announcement(tasks, len(endpoints), options.warm_up, old))
     if busy := start.busy_reason(noise.probe()):
         if options.require_quiet:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cri_shim.bench.kubelet.node_state import NodeState
+from cri_shim.bench.kubelet.process import KubeletError
+from cri_shim.bench.results.schema import KUBELET
 from cri_shim.bench.runner import rounds_to_do, seconds_of_round
 from cri_shim.bench.verdicts import noise
 
@@ -65,6 +69,21 @@ def busy_reason(probe: Probe) -> str:
         f"the machine is too busy to measure: other work used the cores for {probe.waited:.0%} of a short test "
         f"(allowed: {noise.DISTURBED:.0%}), and its load is {probe.load:g} on {_count(os.cpu_count() or 1, 'core')}"
     )
+
+
+def kubelet_reason(tasks: Iterable[Task], run: Run | None = None, top: Path = Path("/")) -> str:
+    """Return a line that says why this node must not get the kubelet of the plan; empty when it may, or gets none.
+
+    The kubelet comes last, so without this a refusal would come after everything else was measured. ``top`` is the root
+    of the file system.
+    """
+    if not any(task.step.scenario == KUBELET and rounds_to_do(task, run) for task in tasks):
+        return ""
+    try:
+        NodeState.read(top)
+    except KubeletError as error:
+        return str(error)
+    return ""
 
 
 def _count(number: int, thing: str) -> str:

@@ -42,13 +42,14 @@ class NodeState:
     @classmethod
     def read(cls, top: Path = Path("/")) -> NodeState:
         """Remember the state. Raises :class:`KubeletError` for a node that has a kubelet's state already."""
+        # Its process comes first: while a kubelet runs, the directory has a socket of its own.
+        if pid := _other_kubelet(top):
+            raise KubeletError(f"process {pid} is a kubelet, and two of them disturb each other: end it first")
         plugins = top / _DEVICE_PLUGINS
         if plugins.is_dir() and any(plugins.iterdir()):
             raise KubeletError(
                 f"{plugins} is not empty: a kubelet of this node has device plugins, and another kubelet removes them"
             )
-        if pid := _other_kubelet(top):
-            raise KubeletError(f"process {pid} is a kubelet, and two of them disturb each other: end it first")
         sysctls = {}
         for name in SYSCTLS:
             with contextlib.suppress(OSError):  # a kernel without keyrings lacks two of them

@@ -10,7 +10,7 @@ import pytest
 from cri_shim import cli
 from cri_shim.bench.options import Options
 from cri_shim.bench.plan import plan
-from cri_shim.bench.start import announcement, busy_reason, expected_seconds
+from cri_shim.bench.start import announcement, busy_reason, expected_seconds, kubelet_reason
 from cri_shim.bench.verdicts import noise
 from tests.unit.bench.made_up import BUSY, QUIET, run
 
@@ -59,3 +59,24 @@ def test_it_is_said_before_an_endpoint_is_touched(tmp_path, capsys, monkeypatch,
     assert "1 side, 1 step, 30 rounds: this takes about" in said[0]
     assert "too busy to measure" in said[1]
     assert ("none.sock" in said[-1]) is goes_on
+
+
+def test_a_node_that_must_not_get_a_kubelet(tmp_path):
+    """Everything else is measured before the kubelet, so it is refused before anything is."""
+    (life,) = LIFE
+    kubelet = replace(life, step=replace(life.step, scenario="kubelet"))
+    (tmp_path / "proc/7").mkdir(parents=True)
+    assert kubelet_reason([kubelet], None, tmp_path) == ""
+    (tmp_path / "proc/7/comm").write_text("kubelet\n")
+    assert "process 7 is a kubelet" in kubelet_reason([life, kubelet], None, tmp_path)
+    assert kubelet_reason([life], None, tmp_path) == ""
+
+
+def test_a_kubelet_that_has_run(tmp_path):
+    """Going on with the rest of a file needs none."""
+    (life,) = LIFE
+    kubelet = replace(life, rounds=1, step=replace(life.step, scenario="kubelet"))
+    done = replace(run(), steps=(replace(kubelet.step, rounds=run(1.0, count=60).steps[0].rounds),))
+    (tmp_path / "proc/7").mkdir(parents=True)
+    (tmp_path / "proc/7/comm").write_text("kubelet\n")
+    assert kubelet_reason([kubelet], done, tmp_path) == ""

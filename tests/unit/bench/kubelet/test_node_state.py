@@ -94,3 +94,11 @@ def test_only_links_to_logs_of_this_comparison_are_removed(tmp_path):
     (links / "file.log").touch()
     remove_log_links(logs, tmp_path)
     assert {path.name for path in links.iterdir()} == {"other.log", "beside.log", "file.log"}
+
+
+def test_a_kubelet_with_its_socket(node):
+    """The socket is its own, so what is to end is the process."""
+    run_a_kubelet(node)
+    (node / "proc/7/comm").write_text("kubelet\n")
+    with pytest.raises(KubeletError, match="process 7 is a kubelet"):
+        NodeState.read(node)
