@@ -11,6 +11,7 @@ from cri_shim.explorer.in_pieces import in_pieces
 from cri_shim.explorer.pod_history import by_pod
 from cri_shim.ledger.packed import unpacked
 from cri_shim.ledger.record_json import ms
+from cri_shim.ledger.totals import word_of_sum
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -54,17 +55,22 @@ async def pod_json(pod: Mapping[str, Any], requests: Sequence[AnyRequest], reads
     """Return one pod with totals over its ``requests`` that changed something."""
     changes = [one for one in requests if one.method not in reads]
     bills = [one.bill async for one in in_pieces(changes)]
+    ended = [bill for one, bill in zip(changes, bills, strict=True) if one.code]
     return {
         **pod,
         "containers": [*pod["containers"], *_removed_containers(pod["containers"], requests)],
         "first_at": round(unpacked(requests[0]).started_at, 6) if requests else None,
         "last_at": round(unpacked(requests[-1]).started_at, 6) if requests else None,
         "request_count": len(changes),
+        "running_count": len(changes) - len(ended),
         "read_count": len(requests) - len(changes),
         "error_count": sum(one.code not in {"OK", ""} for one in changes),
         "wall_ms": ms(sum(bill.wall for bill in bills)),
         "price_ms": ms(sum(bill.price for bill in bills)),
         "price_error_ms": ms(sum(bill.price_error for bill in bills)),
+        "hop_count": sum(bill.hop_count for bill in ended),
+        "split": word_of_sum(bill.split for bill in ended if bill.hop_count),
+        "front_known": word_of_sum(bill.front_known for bill in ended),
     }
 
 

@@ -70,6 +70,12 @@ def common_word(words: Iterable[str]) -> str:
     return common.pop() if len(common) == 1 else "mixed" if common else "none"
 
 
+def word_of_sum(words: Iterable[str]) -> str:
+    """Return the word for a sum of figures: ``none`` if one of them lacks its part, because then the sum does, too."""
+    every = set(words)
+    return "none" if "none" in every else common_word(every)
+
+
 def percentile(ordered: Sequence[float], share: float) -> float:
     """Return the value that ``share`` of ``ordered`` (not empty) do not exceed, interpolated where needed."""
     place = share * (len(ordered) - 1)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from cri_shim.ledger.bill import FrontKnown
     from cri_shim.ledger.request import Request
 
 READS = frozenset({"ListPodSandbox", "PodSandboxStatus", "ContainerStatus"})
@@ -192,6 +193,24 @@ async def test_a_clock_that_is_set_back(node: Node, monkeypatch: pytest.MonkeyPa
     clocks = [one["clock_ms"] for one in (await node.get("/api/requests"))["requests"]]
     assert clocks == sorted(clocks, reverse=True)
     assert clocks[0] - clocks[-1] < hour / 2 * 1000
+
+
+@pytest.mark.parametrize(
+    ("fronts", "known"),
+    [(("estimate", "estimate"), "estimate"), (("estimate", "measured"), "mixed"), (("measured", "none"), "none")],
+)
+async def test_how_the_price_of_a_pod_is_known(node: Node, fronts: tuple[FrontKnown, ...], known: str):
+    """A sum lacks what one of its requests lacks. One that runs has no price, and does not count."""
+    node.sandboxes.put(a_pod())
+    for front in fronts:
+        request = node.ledger.open("StopPodSandbox")
+        request.subject, request.front_known = {"sandbox_id": POD}, front
+        node.ledger.close(request)
+    running = node.ledger.open("StopPodSandbox")
+    running.subject = {"sandbox_id": POD}
+    (pod,) = (await node.get("/api/pods"))["pods"]
+    assert (pod["request_count"], pod["running_count"], pod["hop_count"]) == (3, 1, 0)
+    assert (pod["front_known"], pod["split"]) == (known, "none")
 
 
 async def test_a_pod_that_does_not_start_is_listed_without_an_id(node: Node):
