@@ -55,14 +55,15 @@ function repeatSoon() {
 
 let offered = null;
 
-/** Whether the daemon answers what a release before this page's did not: `names`, `pods`, `search`. */
+/** Whether the daemon answers what a release before this page's did not: `names`, `pods`, `search`. Reject if it does not say. */
 export async function offers(what) {
-  offered ??= get("/api/node").then(({ offers: all = [] }) => all);
-  const all = await offered.catch(() => {
-    offered = null;
-    return [];
-  });
-  return all.includes(what);
+  const asked = (offered ??= get("/api/node").then(({ offers: all = [] }) => all));
+  try {
+    return (await asked).includes(what);
+  } catch (error) {
+    if (offered === asked) offered = null;
+    throw error;
+  }
 }
 
 const EVENTS = ["start", "hop", "helper", "end", "settled", "lost"];

@@ -9,6 +9,7 @@ import { h } from "./dom.js";
 import { Lights } from "./lights.js";
 import { fill } from "./live_figures.js";
 import { draw } from "./picture.js";
+import { refresher } from "./refresh.js";
 import { replay } from "./replay.js";
 import { sideBySide, stopPlaying } from "./side_by_side.js";
 import { mark } from "./sources.js";
@@ -28,13 +29,15 @@ let lights = null;
 let away = false;
 let following = true;
 let stopReplay = () => {};
-let refreshing = 0;
+let visits = 0; // how often the view was shown: only the last address is followed
 let asked = 0; // the number of replays that were asked for: only the last one is played
 
 /** Show all pictures; with the number of a request, play that one in slow motion. */
 export async function showArchitecture(id) {
+  const mine = (visits += 1);
   if (!lights) build();
   await refresh();
+  if (mine !== visits || place.hidden) return; // the reader has gone on meanwhile
   notPlayed.replaceChildren();
   if (Number.isNaN(id)) notPlayed.replaceChildren(gone("A request with such a number", remembered()));
   else if (id) await again(id);
@@ -104,7 +107,7 @@ async function again(id) {
   }
   if (!number) return lights.say("No pod start is remembered yet. Start a pod, and it can be replayed here.");
   const record = await getOne(`/api/requests/${number}`).catch((error) => error);
-  if (mine !== asked) return;
+  if (mine !== asked || place.hidden) return;
   if (record instanceof Error) return notPlayed.replaceChildren(failed(record, `Request ${number}`, remembered()));
   following = false;
   lights.dark();
@@ -132,11 +135,11 @@ listen((name, data) => {
     if (following) lights.say(AWAY);
   }
   if ((name === "end" || name === "settled") && data.method === "RunPodSandbox") {
-    clearTimeout(refreshing);
-    refreshing = setTimeout(refreshFigures, QUIET);
+    figuresSoon(QUIET);
   }
 });
 
+const figuresSoon = refresher(refreshFigures);
 async function refreshFigures() {
   const [node, totals] = await Promise.all([get("/api/node"), get("/api/methods")]).catch(() => [null, null]);
   if (node) fill(place.querySelector(".live-picture"), table, node, totals.methods.find(({ method }) => method === "RunPodSandbox"));

@@ -113,6 +113,18 @@ export function briefPrice(bill, hops) {
   return `${unknownParts(bill, hops) ? "≥" : "~"}${brief(bill.price_ms)}`;
 }
 
+/** How the sum of the prices of `requests` is known, in the words of one bill, with `hop_count`: what one lacks, the sum lacks, too. */
+export function summed(requests) {
+  // A request that runs has no price yet, and how transport is known says nothing of one without a hop.
+  const ended = requests.filter((one) => !one.running);
+  const word = (words) => (words.includes("none") || !words.length ? "none" : new Set(words).size > 1 ? "mixed" : words[0]);
+  return {
+    front_known: word(ended.map((one) => one.bill.front_known)),
+    split: word(ended.filter((one) => one.hop_count).map((one) => one.bill.split)),
+    hop_count: ended.reduce((all, one) => all + one.hop_count, 0),
+  };
+}
+
 /** What the hop cost, in one line; nothing while the request runs. */
 export function priced(record) {
   const { bill } = record;

@@ -16,6 +16,7 @@ export function keptFocus(place) {
     return () => what !== null && (alike()[number] ?? alike()[0]);
   });
   return () => {
+    if (document.activeElement !== document.body) return true; // the reader has gone on meanwhile
     for (const way of ways) {
       const control = way();
       if (control) {

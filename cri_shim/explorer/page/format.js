@@ -13,13 +13,21 @@ export function withError(ms, error) {
 
 /** Milliseconds at a glance, with about three significant digits. */
 export function brief(ms) {
-  if (ms >= 1000) return `${(ms / 1000).toFixed(ms >= 10_000 ? 1 : 2)} s`;
-  return `${ms.toFixed(ms >= 100 ? 0 : ms >= 10 ? 1 : ms >= 1 ? 2 : 3)} ms`;
+  // What is rounded decides, so that 999.7 ms are a second and 9.996 ms have no more digits than 10 ms.
+  if (Math.round(ms) >= 1000) return `${(ms / 1000).toFixed(Number((ms / 1000).toFixed(2)) < 10 ? 2 : 1)} s`;
+  const digits = [3, 2, 1].find((count) => Number(ms.toFixed(count)) < 10 ** (3 - count)) ?? 0;
+  return `${ms.toFixed(digits)} ms`;
 }
 
 export function bytes(count) {
   if (count < 1000) return `${count} B`;
-  return count < 1_000_000 ? `${(count / 1000).toFixed(1)} kB` : `${(count / 1_000_000).toFixed(1)} MB`;
+  const [unit, size] = [["kB", 1e3], ["MB", 1e6]].find(([, one]) => Number((count / one).toFixed(1)) < 1000) ?? ["GB", 1e9];
+  return `${(count / size).toFixed(1)} ${unit}`;
+}
+
+/** `1 hop`, `2 hops`. */
+export function counted(count, word) {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
 }
 
 export function percent(share) {

@@ -1,6 +1,7 @@
 // The figures of this daemon's own picture: at its arrows, below it, and in a table. All of them are of now and of this
 // machine; what the daemon does not say, or cannot say yet, is shown as that.
 
+import { unknownParts } from "./bill.js";
 import { h, s } from "./dom.js";
 import { brief, exact, withError } from "./format.js";
 import { explainingInPicture, mark, measured, ofFront, ofPrice } from "./sources.js";
@@ -40,7 +41,7 @@ function sum(node, start) {
   if (!node) return [h("b", {}, "–"), " the daemon is away: its figures come when it is back"];
   if (!start) return [h("b", {}, "–"), " no pod has been started since this daemon began; the next one is priced here"];
   const off = start.price_error_p50_ms ? ` ±${brief(start.price_error_p50_ms)}` : "";
-  return [h("b", {}, `${brief(start.price_p50_ms)}${off}`), " the price of a RunPodSandbox here, median ",
+  return [h("b", {}, `${unknownParts(start, start.hops_per_request) ? "≥" : ""}${brief(start.price_p50_ms)}${off}`), " the price of a RunPodSandbox here, median ",
     mark(ofPrice(start.split, start.front_known, start.hops_per_request))];
 }
 

@@ -1,13 +1,13 @@
 // The entry of the page: the table of its views, the theme, and whether the daemon is there.
 
-import { addressOf, go, parsed } from "./address.js";
+import { go, parsed } from "./address.js";
 import { follow, listen } from "./api.js";
 import { showArchitecture } from "./architecture.js";
 import { showMethods } from "./methods.js";
 import { initKeys } from "./keys.js";
 import { describeNode } from "./node.js";
 import { moveInPod, showPod } from "./pod.js";
-import { moveInPods, searchPods, showPods } from "./pods.js";
+import { moveInPods, podsAddress, searchPods, showPods } from "./pods.js";
 import { closeRequest, openRequest, titleOf } from "./request.js";
 import { moveInRequests, requestAddress, searchRequests, showRequests } from "./request_list.js";
 import { route } from "./router.js";
@@ -42,7 +42,7 @@ const VIEWS = {
   },
   pods: { section: "pods", title: () => "Pods", show: ({ query }) => showPods(query), move: moveInPods, search: searchPods },
   pod: { section: "pod", nav: "pods", title: () => "Pod", show: ({ argument, query }) => showPod(argument, query), move: moveInPod, search: searchPods,
-    back: () => go(addressOf("pods", "", { row: parsed().argument })) },
+    back: () => go(podsAddress({ row: parsed().argument })) },
   methods: { section: "methods", title: () => "Methods", show: () => showMethods() },
   // #/architecture/1024 plays that request
   architecture: { section: "architecture", title: () => "Architecture", show: ({ argument }) => showArchitecture(argument && numberOf(argument)) },

@@ -1,15 +1,18 @@
 // Totals by method, over the requests that the ledger still has.
 
+import { addressOf } from "./address.js";
 import { get, listen } from "./api.js";
 import { PARTS, fill, unknownParts } from "./bill.js";
 import { h, placed } from "./dom.js";
 import { keptFocus } from "./focus.js";
 import { brief, isRead, percent } from "./format.js";
+import { refresher } from "./refresh.js";
 import { mark, measured, ofFront, ofPrice, ofSplit, term } from "./sources.js";
 import { failed, noRequestYet } from "./states.js";
 
+const SOON = 1000; // milliseconds between two looks at totals that change
 const place = document.getElementById("methods");
-let timer = 0;
+let asking = 0;
 
 const CLOCK = measured("The daemon's own clock, over the requests that are still remembered.");
 const COUNTED = measured("Counted in the ledger, over the requests that are still remembered.");
@@ -20,15 +23,16 @@ const HEADS = [
 ];
 
 export async function showMethods() {
+  const number = (asking += 1);
   const answer = await get("/api/methods").catch((error) => ({ error }));
-  if (place.hidden) return;
+  if (place.hidden || number !== asking) return;
   if (answer.error) {
     if (!place.querySelector("table")) place.replaceChildren(h("h2", {}, "Totals by method"), failed(answer.error, "The totals"));
     return; // what was drawn stays
   }
   if (!answer.methods.length) return place.replaceChildren(h("h2", {}, "Totals by method"), noRequestYet(answer.ledger));
   const refocus = keptFocus(place);
-  const rows = answer.methods.sort((one, other) => isRead(one.method) - isRead(other.method) || other.p50_ms - one.p50_ms);
+  const rows = answer.methods.sort((one, other) => isRead(one.method) - isRead(other.method) || other.p50_ms - one.p50_ms || (one.method < other.method ? -1 : 1));
   place.replaceChildren(
     h("h2", {}, "Totals by method"),
     h("p", { class: "hint" }, "Over the requests that are still remembered. Price and own queue are medians: the price is front hop, transport and own work, and the queue is not in it."),
@@ -52,7 +56,7 @@ function line(row) {
   return h(
     "tr",
     { "data-method": row.method },
-    h("th", { scope: "row" }, h("a", { href: `#/requests?method=${row.method}` }, row.method)),
+    h("th", { scope: "row" }, h("a", { href: addressOf("requests", "", { method: row.method }) }, row.method)),
     ...cells.map((cell, index) => h("td", { "data-head": HEADS[index][0], class: index === 1 && row.errors ? "bad" : "" }, cell)),
   );
 }
@@ -75,10 +79,7 @@ function shares(row) {
   return h("div", { class: "bar shares", role: "img", "aria-label": said, title: said }, wall);
 }
 
+const again = refresher(() => !place.hidden && showMethods());
 listen((name) => {
-  if (!["open", "lost", "end", "settled"].includes(name) || place.hidden || timer) return;
-  timer = setTimeout(() => {
-    timer = 0;
-    showMethods();
-  }, 1000);
+  if (["open", "lost", "end", "settled"].includes(name) && !place.hidden) again(SOON);
 });

@@ -2,18 +2,20 @@
 
 import { addressOf, go, parsed } from "./address.js";
 import { getOne, listen } from "./api.js";
-import { unknownParts, withoutUnknown } from "./bill.js";
+import { summed, unknownParts, withoutUnknown } from "./bill.js";
 import { h } from "./dom.js";
 import { keptFocus } from "./focus.js";
-import { brief, clock, dated, span } from "./format.js";
+import { brief, counted, dated, span } from "./format.js";
 import { podName } from "./names.js";
 import { axisOf, burstsOf } from "./pod_axis.js";
 import { burstList } from "./pod_bursts.js";
 import { lanesOf, originOf, timed } from "./pod_lanes.js";
 import { selecting } from "./pod_selection.js";
 import { fetchPod } from "./pod_source.js";
+import { podsAddress } from "./pods.js";
 import { requestTable } from "./pod_table.js";
 import { momentsOf, timeline } from "./pod_timeline.js";
+import { refresher } from "./refresh.js";
 import { mark, measured, ofPrice } from "./sources.js";
 import { failed, noRequestYet } from "./states.js";
 import { setTitle } from "./router.js";
@@ -29,7 +31,6 @@ let shown = ""; // the id in the address
 let pod = null;
 let records = new Map(); // details of ended requests, by id
 let drawing = 0;
-let timer = 0;
 let rowWanted = false; // whether the row in the address has the focus when it is drawn: not each time that the pod goes on
 
 /** Show the pod `id`. `query`: `from` and `to` (milliseconds on its time), `open` (requests with a row for each hop), `reads`, `scale`. */
@@ -43,11 +44,13 @@ export async function showPod(id, query) {
     place.replaceChildren(back(), h("p", { class: "hint" }, `Pod ${id.slice(0, 12)} …`));
   }
   try {
-    if (!pod || query === null) pod = await fetchPod(id);
-    if (number !== drawing) return;
+    const fetched = !pod || query === null ? await fetchPod(id) : pod;
+    if (number !== drawing) return; // another pod may be shown by now
+    pod = fetched;
     const view = viewOf(query ?? parsed().query);
-    await fetchRecords(view.detailed);
+    const details = await fetchRecords(view.detailed);
     if (number !== drawing) return;
+    for (const record of details) records.set(record.id, record);
     if (selecting()) return again(SOON);
     draw(view);
     if (view.requests.some((one) => one.running)) again(RUNNING);
@@ -92,7 +95,7 @@ function viewOf(query) {
 async function fetchRecords(requests) {
   const asked = requests.filter((one) => !records.has(one.id) || records.get(one.id).running);
   const answers = await Promise.all(asked.map((one) => getOne(`/api/requests/${one.id}`, { typical: "0", neighbours: "0" }).catch(() => null))); // null: forgotten meanwhile
-  for (const record of answers) if (record) records.set(record.id, record);
+  return answers.filter(Boolean);
 }
 
 function draw(view) {
@@ -145,7 +148,7 @@ function address(more) {
 }
 
 function back() {
-  return h("p", { class: "back-to" }, h("a", { href: addressOf("pods", "", { row: shown }) }, "← Pods"), " ", h("kbd", {}, "Esc"));
+  return h("p", { class: "back-to" }, h("a", { href: podsAddress({ row: shown }) }, "← Pods"), " ", h("kbd", {}, "Esc"));
 }
 
 function facts() {
@@ -169,22 +172,18 @@ function take(open) {
 function summary(requests) {
   if (!requests.length) return "";
   const sum = (name) => requests.reduce((all, one) => all + (one.bill[name] ?? 0), 0);
-  // A request that runs has no price yet, and how transport is known says nothing of one without a hop.
-  const ended = requests.filter((one) => !one.running);
-  const front = commonOf(ended.map((one) => one.bill.front_known));
-  const split = commonOf(ended.filter((one) => one.hop_count).map((one) => one.bill.split));
-  const hops = requests.reduce((all, one) => all + one.hop_count, 0);
-  const source = ofPrice(split, front, hops);
+  const known = summed(requests);
+  const source = ofPrice(known.split, known.front_known, known.hop_count);
   const off = sum("price_error_ms") ? ` ±${brief(sum("price_error_ms"))}` : "";
+  const ended = requests.filter((one) => !one.running);
   const lacking = ended.filter((one) => unknownParts(one.bill, one.hop_count)).length;
-  const without = withoutUnknown({ front_known: front, split }, hops) || (lacking ? `, without parts that are not known of ${lacking} of them` : "");
-  return h("p", { class: "priced" }, `${requests.length} ${requests.length === 1 ? "request" : "requests"} took `, brief(sum("wall_ms")), ` in all, with ${hops} hops. The hop cost `,
+  const without = lacking === ended.length ? withoutUnknown(known, known.hop_count) : lacking ? `, without parts that are not known of ${lacking} of them` : "";
+  return h("p", { class: "priced" }, `${counted(requests.length, "request")} took `, brief(sum("wall_ms")), ` in all, with ${counted(hopsOf(requests), "hop")}. The hop cost `,
     h("b", {}, brief(sum("price_ms"))), off, without, " ", mark({ ...source, how: `The prices of these requests, added up. ${source.how}` }));
 }
 
-function commonOf(words) {
-  const all = [...new Set(words)];
-  return all.length > 1 ? "mixed" : (all[0] ?? "none");
+function hopsOf(requests) {
+  return requests.reduce((all, one) => all + one.hop_count, 0);
 }
 
 function controls({ reads, toScale, ranged, bursts, from, to, whole }) {
@@ -221,18 +220,21 @@ function notes({ inView, detailed, requests, from, to }, axis) {
 }
 
 listen((name, data) => {
-  if (place.hidden || !shown) return;
+  if (!shown) return;
+  if (place.hidden) {
+    // What happens meanwhile is asked for when the reader comes back, and an answer that is under way is of before.
+    [pod, records] = [null, new Map()];
+    drawing += 1;
+    return;
+  }
   const id = pod?.id ?? shown; // an address may have only the beginning of it
   const ours = data?.pod ? data.pod.id === id : data && (data.subject?.sandbox_id === id || pod?.containers.some((one) => one.id === data.subject?.container_id));
+  if (name === "open") records = new Map(); // another daemon may have given these numbers to other requests
   if (name !== "open" && name !== "lost" && !(ours && ["start", "end", "settled"].includes(name))) return;
   again(SOON);
 });
 
-function again(after) {
-  clearTimeout(timer);
-  timer = setTimeout(() => {
-    timer = 0;
-    if (selecting()) again(SOON);
-    else if (!place.hidden && shown) showPod(shown, null);
-  }, after);
-}
+const again = refresher(async () => {
+  if (selecting()) again(SOON);
+  else if (!place.hidden && shown) await showPod(shown, null);
+});

@@ -1,6 +1,7 @@
 // Where the page has its pods from: the daemon's own list or, of a daemon that has none yet, its requests.
 
 import { get, getOne, offers } from "./api.js";
+import { summed } from "./bill.js";
 import { isRead } from "./format.js";
 
 const MOST = 2000;
@@ -68,11 +69,12 @@ export function podsOf(requests) {
 function total(pod) {
   const changes = pod.requests.filter((one) => !isRead(one.method));
   const sum = (name) => changes.reduce((all, one) => all + (one.bill[name] ?? 0), 0);
+  const running = changes.filter((one) => one.running).length;
   Object.assign(pod, {
     first_at: pod.requests[0].started_at, last_at: pod.requests.at(-1).started_at, last_request: pod.requests.at(-1).id,
     request_count: changes.length, read_count: pod.requests.length - changes.length,
     error_count: changes.filter((one) => !one.running && one.code !== "OK").length,
-    wall_ms: sum("wall_ms"), price_ms: sum("price_ms"), price_error_ms: sum("price_error_ms"),
+    running_count: running, ...summed(changes), wall_ms: sum("wall_ms"), price_ms: sum("price_ms"), price_error_ms: sum("price_error_ms"),
   });
 }
 

@@ -100,8 +100,8 @@ function life(lane, axis) {
   if (end < from || lane.life.start > to) return null;
   const left = axis.place(Math.max(lane.life.start, from));
   const exit = lane.container?.exit_code;
-  const said = lane.container ? `ran for ${span(end - lane.life.start)}${lane.life.end === null ? " so far" : ""}${exit === null || exit === undefined ? "" : `, exit code ${exit}`}` : "the pod exists";
-  return placed(h("s", { class: exit ? "life bad" : "life", title: said }), left, axis.place(Math.min(end, to)) - left);
+  const said = lane.container ? `ran for ${span(Math.max(0, end - lane.life.start))}${lane.life.end === null ? " so far" : ""}${exit === null || exit === undefined ? "" : `, exit code ${exit}`}` : "the pod exists";
+  return placed(h("s", { class: exit ? "life bad" : "life", title: said }), left, Math.max(0, axis.place(Math.min(end, to)) - left));
 }
 
 function bar(request, axis) {

@@ -2,11 +2,13 @@
 
 import { addressOf, go } from "./address.js";
 import { listen } from "./api.js";
+import { briefPrice } from "./bill.js";
 import { h } from "./dom.js";
 import { keptFocus } from "./focus.js";
 import { brief, dated, moment } from "./format.js";
 import { podName } from "./names.js";
 import { fetchPods, withoutPods } from "./pod_source.js";
+import { refresher } from "./refresh.js";
 import { podHas, wordsOf } from "./search.js";
 import { measured, ofPrice, term } from "./sources.js";
 import { failed, filtered, fresh } from "./states.js";
@@ -17,7 +19,7 @@ const TYPED = 200;
 
 const field = h("input", { type: "search", id: "pod-search", maxlength: "200", autocomplete: "off", spellcheck: "false",
   placeholder: "name, id, image, state", "aria-keyshortcuts": "/" });
-const removedToo = h("input", { type: "checkbox", id: "removed" });
+const removedToo = h("input", { type: "checkbox", id: "removed", checked: true });
 const said = h("p", { class: "hint", role: "status" });
 const none = h("div", {});
 const rows = h("tbody", {});
@@ -45,7 +47,6 @@ let error = null;
 let answered = false;
 let words = [];
 let wantedRow = "";
-let timer = 0;
 let typed = 0;
 let asking = 0;
 
@@ -68,7 +69,7 @@ export function moveInPods(by) {
 
 /** Give the search the focus, from wherever the reader is. */
 export function searchPods() {
-  if (place.hidden) go(addressOf("pods"));
+  if (place.hidden) go(podsAddress());
   requestAnimationFrame(() => setTimeout(() => field.select()));
 }
 
@@ -88,7 +89,8 @@ async function load() {
   if (!place.hidden) draw();
 }
 
-function address(more = {}) {
+/** The address of the list with the present choices, also while a pod is shown instead of it. */
+export function podsAddress(more = {}) {
   return addressOf("pods", "", { search: field.value.trim(), removed: removedToo.checked ? "" : "0", ...more });
 }
 
@@ -102,26 +104,27 @@ function draw() {
   none.replaceChildren(shown.length || !answered ? "" : nothing());
   refocus();
   rows.parentElement.hidden = !shown.length;
-  const again = wantedRow || focused;
+  const again = document.activeElement?.matches("input") ? "" : wantedRow || focused; // nobody is called back who types by now
   if (again) rows.querySelector(`tr[data-pod="${CSS.escape(again)}"] a`)?.focus({ preventScroll: again === focused });
   if (shown.length) wantedRow = "";
 }
 
 function nothing() {
   if (!pods.length) return error ? failed(error, "The list of pods") : fresh("No pod exists, and none is remembered.", "The first one appears here by itself.");
-  const ways = [words.length && h("a", { href: address({ search: "" }) }, "Clear the search"),
-    !removedToo.checked && h("a", { href: address({ removed: "" }) }, "Removed pods, too")].filter(Boolean);
+  const ways = [words.length && h("a", { href: podsAddress({ search: "" }) }, "Clear the search"),
+    !removedToo.checked && h("a", { href: podsAddress({ removed: "" }) }, "Removed pods, too")].filter(Boolean);
   return filtered(`None of ${pods.length} pods matches.`, ...ways);
 }
 
 function row(pod) {
+  const running = pod.running_count ?? 0; // an earlier release does not say, nor how the price is known
   const to = pod.id ? addressOf("pod", pod.id) : addressOf("request", pod.last_request);
   const cells = [
     h("span", { class: `pod-state ${pod.state.replace(" ", "-")}`, title: pod.reason || null }, pod.state),
     pod.containers.length ? h("ul", { class: "names" }, ...pod.containers.map((one) => h("li", { title: one.id }, one.name || one.id.slice(0, 12), " ", h("small", {}, one.state)))) : "–",
-    [String(pod.request_count), pod.error_count ? h("span", { class: "bad" }, `, ${pod.error_count} failed`) : "", pod.read_count ? ` (${pod.read_count})` : ""],
-    pod.request_count ? brief(pod.wall_ms) : "–",
-    pod.request_count ? `~${brief(pod.price_ms)}` : "–",
+    [String(pod.request_count), running ? `, ${running} running` : "", pod.error_count ? h("span", { class: "bad" }, `, ${pod.error_count} failed`) : "", pod.read_count ? ` (${pod.read_count})` : ""],
+    pod.request_count > running ? brief(pod.wall_ms) : "–",
+    pod.request_count > running ? briefPrice(pod, pod.hop_count) : "–",
     pod.created_at || pod.first_at ? h("time", { title: dated(pod.created_at ?? pod.first_at) }, moment(pod.created_at ?? pod.first_at)) : "not known",
   ];
   return h("tr", { "data-pod": pod.id || podName(pod), class: pod.state === "removed" ? "gone" : "" },
@@ -129,21 +132,18 @@ function row(pod) {
     ...cells.map((cell, index) => h("td", { "data-head": HEADS[index + 1][0] }, ...[cell].flat())));
 }
 
-removedToo.addEventListener("change", () => go(address()));
+removedToo.addEventListener("change", () => go(podsAddress()));
 field.addEventListener("input", () => {
   clearTimeout(typed);
   typed = setTimeout(() => {
     typed = 0;
-    if (!place.hidden) go(address(), { replace: location.hash.includes("search=") });
+    if (!place.hidden) go(podsAddress(), { replace: location.hash.includes("search=") });
   }, TYPED);
 });
-rows.addEventListener("focusin", (event) => history.replaceState(null, "", address({ row: event.target.closest("tr").dataset.pod })));
+rows.addEventListener("focusin", (event) => history.replaceState(null, "", podsAddress({ row: event.target.closest("tr").dataset.pod })));
 
+const soon = refresher(() => !place.hidden && load());
 listen((name, data) => {
   const changes = name === "open" || name === "lost" || (["start", "end", "settled"].includes(name) && (data.pod || withoutPods()));
-  if (place.hidden || timer || !changes) return;
-  timer = setTimeout(() => {
-    timer = 0;
-    if (!place.hidden) load();
-  }, SOON);
+  if (changes && !place.hidden) soon(SOON);
 });

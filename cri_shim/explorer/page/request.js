@@ -7,13 +7,17 @@ import { h } from "./dom.js";
 import { keptFocus } from "./focus.js";
 import { nameOf } from "./names.js";
 import { podLinks } from "./request_pod.js";
+import { refresher } from "./refresh.js";
 import { requestView } from "./request_view.js";
 import { setTitle } from "./router.js";
 import { failed, gone } from "./states.js";
 
 const place = document.getElementById("request");
+const SOON = 250; // milliseconds after an event about the request
 const PLAYED = ["RunPodSandbox", "CreateContainer", "StartContainer"];
 let shown = 0;
+let drawn = 0; // the request whose view is in its place
+let arriving = false; // the reader has come to the shown request, and nothing of it has been drawn
 let drawing = 0;
 let unanswered = false; // the daemon was away when the shown request was asked for
 let running = false; // the shown request had not been answered
@@ -21,12 +25,12 @@ let title = ""; // of the shown request, once it is known
 
 /** Show request `id`. */
 export async function openRequest(id) {
-  const first = shown !== id;
-  shown = id;
-  if (first) title = "";
+  if (shown !== id) {
+    [shown, drawn, title, arriving] = [id, 0, "", true];
+    place.replaceChildren(h("p", { class: "hint" }, `Request ${id} …`));
+  }
   const number = (drawing += 1);
   if (Number.isNaN(id)) return place.replaceChildren(back(), gone("A request with such a number", remembered()));
-  if (first) place.replaceChildren(h("p", { class: "hint" }, `Request ${id} …`));
   try {
     const record = await getOne(`/api/requests/${id}`);
     if (number !== drawing) return;
@@ -34,16 +38,20 @@ export async function openRequest(id) {
     running = record.running;
     title = `${record.method} ${nameOf(record)}`.trim();
     if (!place.parentElement.hidden) setTitle(title); // else the reader has gone to another view
-    const [keep, refocus] = first ? [() => {}, () => {}] : [openParts(), keptFocus(place)];
+    const [keep, refocus] = [openParts(), keptFocus(place)];
     place.replaceChildren(...requestView(record, { head: back(), links: [podLinks(record), played(record)] }));
+    drawn = id;
     keep();
     refocus();
   } catch (error) {
     if (number !== drawing) return;
     unanswered = error.status === undefined;
+    if (unanswered && drawn === id) return; // while the daemon is away, what was drawn stays
+    [drawn, running] = [0, false];
     place.replaceChildren(back(), h("h2", { tabindex: "-1" }, `Request ${id}`), failed(error, `Request ${id}`, remembered()));
   }
-  if (first && matchMedia("(max-width: 60rem)").matches) place.focus();
+  if (arriving && matchMedia("(max-width: 60rem)").matches) place.focus();
+  arriving = false;
 }
 
 /** The title of the request that an address names. */
@@ -57,7 +65,7 @@ function remembered() {
 
 /** Show the meaning of the words instead of a request. */
 export function closeRequest() {
-  shown = 0;
+  [shown, drawn] = [0, 0];
   drawing += 1;
   place.replaceChildren(...words());
 }
@@ -102,13 +110,10 @@ function words() {
 }
 
 // A request that is shown while it runs is redrawn as it goes on.
-let soon = 0;
+const soon = refresher(() => shown && openRequest(shown));
 listen((name, data) => {
+  if (!shown) return;
   // The end of one that runs may have been among the events that are missing.
-  if ((name === "open" || name === "lost") && shown && (unanswered || running)) openRequest(shown);
-  if (!shown || data?.id !== shown || soon) return;
-  soon = setTimeout(() => {
-    soon = 0;
-    if (shown === data.id) openRequest(shown);
-  }, 250);
+  if ((name === "open" || name === "lost") && (unanswered || running)) openRequest(shown);
+  if (data?.id === shown) soon(SOON);
 });

@@ -5,7 +5,7 @@ import { get, listen, offers } from "./api.js";
 import { bar, briefPrice } from "./bill.js";
 import { h } from "./dom.js";
 import { keptFocus } from "./focus.js";
-import { brief, isRead, moment } from "./format.js";
+import { brief, counted, isRead, moment } from "./format.js";
 import { idsOf, nameOf } from "./names.js";
 import { requestHas, wordsOf } from "./search.js";
 import { failed, filtered, noRequestYet } from "./states.js";
@@ -31,6 +31,7 @@ let loaded = ""; // the filters that were loaded
 let answered = false; // whether the daemon has answered for the list, or could not be asked
 let error = null; // why the list could not be had
 let ledger = true; // whether the daemon keeps requests
+let refocus = null; // gives the focus back to a way out of the empty list once it is known whether it is empty
 let waiting = false;
 let loading = 0;
 let typed = 0; // the timer of a search that is being typed
@@ -74,7 +75,7 @@ export function moveInRequests(by) {
 
 /** Give the search the focus. */
 export function searchRequests() {
-  if (!searchField.offsetParent) go(addressOf("requests"));
+  if (!searchField.offsetParent) go(parsed().view === "request" ? requestAddress() : addressOf("requests"));
   requestAnimationFrame(() => setTimeout(() => searchField.select()));
 }
 
@@ -83,20 +84,12 @@ function filters() {
 }
 
 async function load(wished = filters()) {
+  if (loaded && loaded !== wished) answered = false; // what was loaded says nothing of these filters
   loaded = wished;
   const number = (loading += 1);
   heard = new Map();
-  const slowest = slowestFilter.checked;
-  const search = words.join(" ");
-  const method = methodFilter.value;
   let failure = null;
-  const asked = search
-    ? [get("/api/requests", { method, search, slowest: slowest ? "1" : "", reads: readsFilter.checked ? "" : "0",
-      limit: (await offers("search")) ? MOST : MOST_ASKED })]
-    : [get("/api/requests", { method, limit: slowest ? MOST_ASKED : 200, slowest: slowest ? "1" : "" }),
-      // Lists and Status fill the first answer, so requests that change something are fetched separately.
-      slowest || method ? { requests: [] } : get("/api/requests", { limit: 200, reads: "0" })];
-  const answers = await Promise.all([get("/api/methods"), ...asked]).catch((reason) => ((failure = reason), []));
+  const [totals, matching] = await Promise.all([get("/api/methods"), ask()]).catch((reason) => ((failure = reason), []));
   if (number !== loading) return;
   const meanwhile = [...heard.values()];
   heard = null;
@@ -106,13 +99,25 @@ async function load(wished = filters()) {
     loaded = ""; // asked again as soon as the daemon is back
     return draw();
   }
-  ledger = answers[0].ledger ?? true;
+  ledger = totals.ledger ?? true;
   requests.clear();
-  for (const { method: name } of answers[0].methods) offer(name);
-  for (const one of answers.slice(1).flatMap((answer) => answer.requests)) requests.set(one.id, one);
+  for (const { method: name } of totals.methods) offer(name);
+  for (const one of matching) requests.set(one.id, one);
   // The answers may be older than these; of a request that has only begun they say as much, and the end is still to come.
   for (const one of meanwhile) if (!one.running || !requests.has(one.id)) take(one);
   draw();
+}
+
+// The requests that the present filters let through, and more.
+async function ask() {
+  const slowest = slowestFilter.checked ? "1" : "";
+  const [method, search, reads] = [methodFilter.value, words.join(" "), readsFilter.checked ? "" : "0"];
+  const requestsOf = async (parameters) => (await get("/api/requests", parameters)).requests;
+  if (search) return requestsOf({ method, search, slowest, reads, limit: (await offers("search")) ? MOST : MOST_ASKED });
+  const all = requestsOf({ method, slowest, limit: slowest ? MOST_ASKED : 200 });
+  if (slowest || method) return all;
+  // Lists and Status fill the first answer, so requests that change something are fetched separately.
+  return (await Promise.all([all, requestsOf({ limit: 200, reads: "0" })])).flat();
 }
 
 function offer(method) {
@@ -132,7 +137,7 @@ function fits(request) {
 
 function ordered() {
   const matching = [...requests.values()].filter(wanted);
-  if (slowestFilter.checked) return matching.sort((one, other) => other.bill.wall_ms - one.bill.wall_ms).slice(0, MOST);
+  if (slowestFilter.checked) return matching.sort((one, other) => other.bill.wall_ms - one.bill.wall_ms || other.id - one.id).slice(0, MOST);
   return matching.sort((one, other) => other.id - one.id).slice(0, MOST);
 }
 
@@ -155,6 +160,7 @@ function draw() {
   }
   drawEmpty(list.length === 0);
   roving();
+  if (document.activeElement?.matches("input:not([type=checkbox])")) focusWanted = 0; // nobody is called back who types by now
   if (focusWanted && elements.has(focusWanted)) {
     elements.get(focusWanted).firstChild.focus();
     focusWanted = 0;
@@ -189,14 +195,15 @@ function rowOf(request) {
 
 function costs({ running, hop_count: hops, bill }) {
   if (running) return [];
-  return [...(hops ? [`${hops} hops`] : []), `price ${briefPrice(bill, hops)}`];
+  return [...(hops ? [counted(hops, "hop")] : []), `price ${briefPrice(bill, hops)}`];
 }
 
 // An empty list says why it is empty, and how to see more.
 function drawEmpty(isEmpty) {
   empty.hidden = !isEmpty;
+  if (!isEmpty) refocus = null;
   if (!isEmpty) return;
-  const refocus = keptFocus(empty);
+  refocus ??= keptFocus(empty);
   const way = (label, change) => h("a", { href: requestAddress("", change) }, label);
   const ways = [
     words.length && way("Clear the search", { search: "" }),
@@ -208,7 +215,9 @@ function drawEmpty(isEmpty) {
   empty.replaceChildren(
     !answered ? "" : error ? failed(error, "The list of requests", ...ways) : ledger && narrowed ? filtered("No remembered request matches.", ...ways)
       : requests.size ? filtered("No request that changes something yet.", ...ways) : noRequestYet(ledger));
+  if (!answered) return;
   refocus();
+  refocus = null;
 }
 
 // Only one row is in the tab order: the one with the focus, or the chosen one, or the first.

@@ -5,6 +5,7 @@ import { brief } from "./format.js";
 import { Lane, name, short } from "./lane.js";
 import { sentence } from "./narration.js";
 import { Playback } from "./playback.js";
+import { isAway } from "./presence.js";
 import { recordedRuns } from "./runs.js";
 import { state } from "./states.js";
 
@@ -31,13 +32,18 @@ export function stopPlaying() {
 async function load() {
   clearTimeout(retry);
   retry = 0;
+  if (isAway()) return again(); // each further question would be an error in the console
   try {
     const runs = await recordedRuns();
     if (!playback) show(runs);
   } catch {
     place.replaceChildren(heading(), state("away", "The recorded runs could not be loaded.", "The daemon that serves this page does not answer. They come when it does."));
-    retry = setTimeout(load, RETRY);
+    again();
   }
+}
+
+function again() {
+  retry = setTimeout(load, RETRY);
 }
 
 function heading() {

@@ -1,5 +1,6 @@
 // The source of a figure, one click away: measured here, estimated (and how), or taken from the docs (and when).
 
+import { onAddress } from "./address.js";
 import { h } from "./dom.js";
 
 const CLASS = { measured: "measured", "not known": "unknown", "from the docs": "docs" };
@@ -105,6 +106,7 @@ function place() {
   box.style.top = `${Math.max(8, below ? at.bottom + 6 : at.top - own.height - 6)}px`;
 }
 
+onAddress(() => sourceIsOpen() && box.hidePopover()); // its figure is of the view that was left
 addEventListener("scroll", place, { capture: true, passive: true });
 addEventListener("resize", place);
 addEventListener("hashchange", () => sourceIsOpen() && box.hidePopover());

@@ -150,3 +150,39 @@ async def test_a_source_is_read_aloud(node: LocalNode, page: Page):
         assert shown in await said.inner_text()
         await page.keyboard.press("Escape")
         await becomes(page, "document.querySelector('#main > [role=status]').textContent === ''")
+
+
+async def test_the_search_of_a_phone_keeps_what_was_chosen(node: LocalNode, page: Page):
+    """The list is another page there, and its filters are in the address of the request."""
+    node.note("StopContainer")
+    await page.set_viewport_size({"width": 390, "height": 800})
+    await opened(page, node, "#/request/1?method=StopContainer&search=ok")
+    await page.locator("#request .number").wait_for()
+    await page.keyboard.press("/")
+    await becomes(page, "document.activeElement.id === 'search'")
+    assert page.url.endswith("#/requests?method=StopContainer&search=ok")
+    await page.set_viewport_size({"width": 1360, "height": 900})
+
+
+@pytest.mark.parametrize("way", ["Escape", "/", "link"])
+async def test_the_way_back_from_a_pod_keeps_what_was_chosen(node: LocalNode, page: Page, way: str):
+    """The search and the filter of the list are those with which the reader left it."""
+    node.sandboxes.put(a_pod())
+    await opened(page, node, "#/pods?search=shop&removed=0")
+    await page.click("#pods th a")
+    await page.locator("#pod h2", has_text="shop/web").wait_for()
+    if way == "link":
+        await page.click("#pod .back-to a")
+    else:
+        await page.keyboard.press(way)
+    await page.wait_for_selector("#pods table:not([hidden])")
+    assert "#/pods?search=shop&removed=0" in page.url
+
+
+async def test_a_pod_that_is_opened_without_its_list(node: LocalNode, page: Page):
+    """Nothing was chosen, so nothing is filtered on the way back."""
+    node.sandboxes.put(a_pod())
+    await opened(page, node, f"#/pod/{POD}")
+    await page.locator("#pod h2", has_text="shop/web").wait_for()
+    await page.keyboard.press("Escape")
+    await becomes(page, f"location.hash === '#/pods?row={POD}'")
