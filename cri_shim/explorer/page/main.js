@@ -7,7 +7,7 @@ import { showMethods } from "./methods.js";
 import { initKeys } from "./keys.js";
 import { describeNode } from "./node.js";
 import { moveInPod, showPod } from "./pod.js";
-import { moveInPods, podsAddress, searchPods, showPods } from "./pods.js";
+import { addressOfRow, moveInPods, searchPods, showPods } from "./pods.js";
 import { closeRequest, openRequest, titleOf } from "./request.js";
 import { moveInRequests, requestAddress, searchRequests, showRequests } from "./request_list.js";
 import { route } from "./router.js";
@@ -42,7 +42,7 @@ const VIEWS = {
   },
   pods: { section: "pods", title: () => "Pods", show: ({ query }) => showPods(query), move: moveInPods, search: searchPods },
   pod: { section: "pod", nav: "pods", title: () => "Pod", show: ({ argument, query }) => showPod(argument, query), move: moveInPod, search: searchPods,
-    back: () => go(podsAddress({ row: parsed().argument })) },
+    back: () => go(addressOfRow(parsed().argument)) },
   methods: { section: "methods", title: () => "Methods", show: () => showMethods() },
   // #/architecture/1024 plays that request
   architecture: { section: "architecture", title: () => "Architecture", show: ({ argument }) => showArchitecture(argument && numberOf(argument)) },

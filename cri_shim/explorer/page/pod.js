@@ -12,7 +12,7 @@ import { burstList } from "./pod_bursts.js";
 import { lanesOf, originOf, timed } from "./pod_lanes.js";
 import { selecting } from "./pod_selection.js";
 import { fetchPod } from "./pod_source.js";
-import { podsAddress } from "./pods.js";
+import { addressOfRow } from "./pods.js";
 import { requestTable } from "./pod_table.js";
 import { momentsOf, timeline } from "./pod_timeline.js";
 import { refresher } from "./refresh.js";
@@ -148,7 +148,7 @@ function address(more) {
 }
 
 function back() {
-  return h("p", { class: "back-to" }, h("a", { href: podsAddress({ row: shown }) }, "← Pods"), " ", h("kbd", {}, "Esc"));
+  return h("p", { class: "back-to" }, h("a", { href: addressOfRow(shown) }, "← Pods"), " ", h("kbd", {}, "Esc"));
 }
 
 function facts() {

@@ -89,14 +89,24 @@ async function load() {
   if (!place.hidden) draw();
 }
 
-/** The address of the list with the present choices, also while a pod is shown instead of it. */
-export function podsAddress(more = {}) {
+/** The way back from pod `id` to its row, with the choices with which the list was left, unless they would hide it. */
+export function addressOfRow(id) {
+  const pod = pods.find((one) => one.id === id);
+  return pod && !matches(pod) ? addressOf("pods", "", { row: id }) : podsAddress({ row: id });
+}
+
+function matches(pod) {
+  return (removedToo.checked || pod.state !== "removed") && podHas(pod, words);
+}
+
+// The address of the list with the present choices, also while a pod is shown instead of it.
+function podsAddress(more = {}) {
   return addressOf("pods", "", { search: field.value.trim(), removed: removedToo.checked ? "" : "0", ...more });
 }
 
 function draw() {
   const focused = document.activeElement?.closest?.("#pods tr")?.dataset.pod ?? "";
-  const shown = pods.filter((pod) => (removedToo.checked || pod.state !== "removed") && podHas(pod, words));
+  const shown = pods.filter(matches);
   rows.replaceChildren(...shown.map(row));
   const count = [hint, shown.length ? `${shown.length} of ${pods.length} pods` : ""].filter(Boolean).join(" ");
   if (said.textContent !== count) said.textContent = count; // it is read aloud when it is written, whether it has changed or not

@@ -186,3 +186,14 @@ async def test_a_pod_that_is_opened_without_its_list(node: LocalNode, page: Page
     await page.locator("#pod h2", has_text="shop/web").wait_for()
     await page.keyboard.press("Escape")
     await becomes(page, f"location.hash === '#/pods?row={POD}'")
+
+
+async def test_a_pod_that_the_list_would_hide(node: LocalNode, page: Page):
+    """It was reached by another way, and the way back leads to its row, which a search of before does not have."""
+    node.sandboxes.put(a_pod())
+    await opened(page, node, "#/pods?search=another")
+    await page.wait_for_selector("#pods [data-state=filtered]")
+    await page.evaluate(f"location.hash = '#/pod/{POD}'")
+    await page.locator("#pod h2", has_text="shop/web").wait_for()
+    await page.keyboard.press("Escape")
+    await becomes(page, f"document.activeElement.closest('tr')?.dataset.pod === '{POD}'")
