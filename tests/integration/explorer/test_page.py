@@ -36,11 +36,26 @@ async def figures(page: Page) -> dict[str, str]:
 
 
 async def becomes(page: Page, truth: str, seconds: float = 30) -> None:
-    """Wait until an expression is true. (Playwright's own way evaluates text, which the page's policy forbids.)"""
+    """Wait until an expression is true. (Playwright's own way evaluates text, which the page's policy forbids.)
+
+    The page loads itself again when a part of it did not arrive (reload.js); an expression that it interrupts is asked
+    again.
+    """
     deadline = time.monotonic() + seconds
-    while not await page.evaluate(truth):
+    while not await _holds(page, truth):
         assert time.monotonic() < deadline, f"not within {seconds} s: {truth}"
         await asyncio.sleep(0.05)
+
+
+async def _holds(page: Page, truth: str) -> bool:
+    from playwright.async_api import Error
+
+    try:
+        return bool(await page.evaluate(truth))
+    except Error as error:
+        if "context was destroyed" not in str(error):
+            raise
+        return False
 
 
 async def wide_as(page: Page) -> int:
