@@ -4,8 +4,9 @@ It counts the blocks of 512 bytes of the directory and of every inode below it, 
 has. It does not enter mount points, because a snapshot has none of its own.
 
 Most writable layers of containers have a handful of inodes, which stay the same for as long as the container runs. They
-are remembered: while no directory's modification time changes, no inode was added, removed or replaced, and only their
-sizes have to be read again.
+are remembered: while no directory's change time moves, no inode was added, removed or replaced, and only their sizes
+have to be read again. Modification times would not do, because a process in the container may set them: with ``touch``
+it could hide what it has written, or name a year that no 64 bits of nanoseconds can hold.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ REMEMBERED: Final = 64
 
 _TIME: Final = struct.Struct("=q")
 _STABLE_NS: Final = 1_000_000_000
-"""Changes within this time may leave the same modification time, because the kernel's clock for it is coarse."""
+"""Changes within this time may leave the same change time, because the kernel's clock for it is coarse."""
 
 
 class DiskUsage(Struct, frozen=True):
-    """The totals and, if there are few, the inodes: directories with modification times, and others.
+    """The totals and, if there are few, the inodes: directories with change times, and others.
 
     Names are relative to the directory that was counted and joined into one text, and so are the times, because a node
     with hundreds of pods remembers thousands of inodes.
@@ -39,7 +40,7 @@ class DiskUsage(Struct, frozen=True):
     inodes: int
     directories: str = ""
     """Each name has a slash before it; that of the directory itself is empty."""
-    modified: bytes = b""
+    changed: bytes = b""
     """One time in nanoseconds for each of the directories."""
     others: str = ""
 
@@ -55,15 +56,13 @@ def disk_usage(directory: str, most: int, before: DiskUsage | None = None) -> Di
 
 def _again(directory: str, before: DiskUsage) -> DiskUsage | None:
     """Read the sizes again; return None if anything other than the sizes may have changed."""
-    if not before.modified:
+    if not before.changed:
         return None
     size = 0
     try:
-        for name, (modified_ns,) in zip(
-            before.directories.split("\0"), _TIME.iter_unpack(before.modified), strict=True
-        ):
+        for name, (changed_ns,) in zip(before.directories.split("\0"), _TIME.iter_unpack(before.changed), strict=True):
             status = os.lstat(directory + name)
-            if status.st_mtime_ns != modified_ns:
+            if status.st_ctime_ns != changed_ns:
                 return None
             size += status.st_blocks
         for name in before.others.split("\0") if before.others else ():
@@ -78,7 +77,7 @@ def _walk(directory: str, most: int) -> DiskUsage | None:
     top = os.lstat(directory)
     seen = {(top.st_dev, top.st_ino)}
     size = top.st_blocks * BLOCK
-    directories, others = [(directory, top.st_mtime_ns)], list[str]()
+    directories, others = [(directory, top.st_ctime_ns)], list[str]()
     waiting = [directory]
     while waiting:
         with suppress(FileNotFoundError), os.scandir(waiting.pop()) as entries:
@@ -95,17 +94,17 @@ def _walk(directory: str, most: int) -> DiskUsage | None:
                 seen.add(inode)
                 size += status.st_blocks * BLOCK
                 if entry.is_dir(follow_symlinks=False) and status.st_dev == top.st_dev:
-                    directories.append((entry.path, status.st_mtime_ns))
+                    directories.append((entry.path, status.st_ctime_ns))
                     waiting.append(entry.path)
                 else:
                     others.append(entry.path)
-    stable = all(modified_ns < now_ns - _STABLE_NS for _, modified_ns in directories)
+    stable = all(changed_ns < now_ns - _STABLE_NS for _, changed_ns in directories)
     if len(seen) > REMEMBERED or not stable:
         return DiskUsage(size, len(seen))
     return DiskUsage(
         size,
         len(seen),
         "\0".join(path.removeprefix(directory) for path, _ in directories),
-        b"".join(_TIME.pack(modified_ns) for _, modified_ns in directories),
+        b"".join(_TIME.pack(changed_ns) for _, changed_ns in directories),
         "\0".join(path.removeprefix(directory) for path in others),
     )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 
 import pytest
 
 from cri_shim.kernel.disk_usage import REMEMBERED, disk_usage
 
 PLENTY = 10_000
+COARSE = 0.03
+"""Seconds after which the kernel's clock for files has moved on, however coarse it is."""
 
 
 def counted(directory, before=None):
@@ -44,20 +47,21 @@ def test_a_large_directory_is_given_up(tmp_path):
 
 
 @pytest.fixture
-def layer(tmp_path):
+def layer(tmp_path, monkeypatch):
     """A small writable layer in which nothing has happened for a while."""
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "hosts").write_bytes(b"x" * 5000)
     (tmp_path / "etc" / "name").symlink_to("hosts")
     os.link(tmp_path / "etc" / "hosts", tmp_path / "again")
-    age(tmp_path)
+    age(monkeypatch)
     return tmp_path
 
 
-def age(layer):
-    """Let the last change be long ago."""
-    for directory in (layer / "etc", layer):
-        os.utime(directory, (1_000_000, 1_000_000))
+def age(monkeypatch):
+    """Let every change so far be long ago."""
+    time.sleep(COARSE)
+    later = time.time_ns() + 60_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: later)
 
 
 def walks(monkeypatch):
@@ -105,20 +109,45 @@ def test_what_has_changed_is_walked_again(layer, change):
     assert (second.size, second.inodes) == (whole.size, whole.inodes) != (first.size, first.inodes)
 
 
-def test_a_layer_that_changes_right_now_is_not_remembered(layer):
-    """The next change may leave the modification time that is there already."""
+def set_times_back(layer):
+    """Write a file, and set its folder's times to what they were, as a process in a container may."""
+    before = os.lstat(layer / "etc")
+    (layer / "etc" / "hidden").write_bytes(b"x" * 100_000)
+    os.utime(layer / "etc", ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_nothing_is_hidden_by_setting_times_back(layer):
+    """The kernel keeps a time of each inode that no process can set."""
+    first = counted(layer)
+    set_times_back(layer)
+    assert counted(layer, first).size == counted(layer).size > first.size
+
+
+def test_a_folder_of_a_year_beyond_all_counting_does_no_harm(layer):
+    """A process in a container may give a folder any date of the file system, such as the year 1 on tmpfs."""
+    first = counted(layer)
+    try:
+        os.utime(layer / "etc", (-62_000_000_000, -62_000_000_000))
+    except OSError:
+        os.utime(layer / "etc", (0, 0))
+    assert counted(layer).size == counted(layer, first).size == first.size
+
+
+def test_a_layer_that_changes_right_now_is_not_remembered(layer, monkeypatch):
+    """The next change may leave the change time that is there already."""
+    monkeypatch.undo()
     (layer / "etc" / "new").write_text("n")
-    assert counted(layer).modified == b""
-    age(layer)
-    assert counted(layer).modified != b""
+    assert counted(layer).changed == b""
+    age(monkeypatch)
+    assert counted(layer).changed != b""
 
 
-def test_a_large_layer_is_not_remembered(layer):
+def test_a_large_layer_is_not_remembered(layer, monkeypatch):
     """Its memory is worth more than the time."""
     for number in range(REMEMBERED):
         (layer / str(number)).write_text("")
-    age(layer)
-    assert counted(layer).modified == b""
+    age(monkeypatch)
+    assert counted(layer).changed == b""
 
 
 def test_a_directory_that_has_gone(layer):
