@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.endpoint.pod_configs import NAMESPACE
+from cri_shim.bench.endpoint.own_containers import containers_of, pods_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,10 +17,8 @@ COMPLETE = "of all"
 
 async def coverage_of_statistics(node: Node) -> dict[str, str]:
     """Return by RPC :data:`COMPLETE`, or how many of the running pods are in the list, or why it is not measured."""
-    pods = await node.client.ask("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
-    ours = {each.id for each in pods.items if each.metadata.namespace == NAMESPACE}
-    containers = await node.client.ask("ListContainers", cri.ListContainersRequest(), cri.ListContainersResponse)
-    theirs = {each.id for each in containers.containers if each.pod_sandbox_id in ours}
+    ours = await pods_of(node)
+    theirs = {each.id for each in await containers_of(node, ours)}
     return {
         rpc: node.left_out.get(rpc) or _compare(await _list_ids(node, rpc), wanted)
         for rpc, wanted in (("ListContainerStats", theirs), ("ListPodSandboxStats", ours))

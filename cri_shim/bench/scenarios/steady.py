@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.endpoint.node import Samples
+from cri_shim.bench.endpoint.own_containers import containers_of
 from cri_shim.bench.results.schema import Metric
+from cri_shim.bench.scenarios.scenario import WrongWorkError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,7 +79,8 @@ class Steady:
     rounds = 6
 
     def __init__(self, pods: int, window: float = 10.0) -> None:
-        """Choose the length of a run in seconds."""
+        """Choose how many idle pods there are, and the length of a run in seconds."""
+        self.pods = pods
         self.window = self.seconds = window
         self._statuses: dict[str, list[bytes]] = {}
         beats = "; ".join(map(_in_words, RHYTHM))
@@ -92,19 +95,26 @@ class Steady:
         return {"window_s": self.window, "rhythm": "; ".join(map(_in_words, RHYTHM))}
 
     async def prepare(self, node: Node) -> None:
-        """Remember the containers whose status will be read."""
-        answer = await node.client.ask("ListContainers", cri.ListContainersRequest(), cri.ListContainersResponse)
+        """Remember the containers whose status will be read: those of the comparison, and one for each idle pod.
+
+        Raises :class:`WrongWorkError` for another number, because every side has to answer as many requests.
+        """
+        running = [each.id for each in await containers_of(node) if each.state == cri.CONTAINER_RUNNING]
+        if len(running) != self.pods:
+            raise WrongWorkError(f"{node.name} runs {len(running)} containers for {self.pods} idle pods")
         self._statuses[node.name] = [
-            cri.ContainerStatusRequest(container_id=container.id).SerializeToString()
-            for container in answer.containers
-            if container.state == cri.CONTAINER_RUNNING
+            cri.ContainerStatusRequest(container_id=id_).SerializeToString() for id_ in running
         ]
 
     async def warm(self, node: Node) -> None:
-        """Make each call once."""
+        """Make each call once, also those for each container: a side that fails one is left out and not measured."""
         for rpc, request in _REQUESTS.items():
             if rpc not in node.left_out:
                 await node.call(Samples(), rpc, request.SerializeToString())
+        for rpc, of_what_runs in OF_WHAT_RUNS.items():
+            await node.call(Samples(), rpc, of_what_runs.SerializeToString())
+        for status in self._statuses[node.name]:
+            await node.call(Samples(), _EACH, status)
 
     async def run(self, node: Node, samples: Samples) -> None:
         """Make the calls of one window, to its end."""
