@@ -128,9 +128,13 @@ class stage:  # noqa: N801 - reads as the statement it is: with stage("cni.setup
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        inside.reset(self._token)
+        token = self._token
         # The token leads to the context, that to the request, and the request to its stages: a circle for each request.
         del self._token
+        try:
+            inside.reset(token)
+        except ValueError:
+            return  # The garbage collector ends what is suspended here, in the context of another request.
         _note_block(self, self._name, self._started)
 
 
@@ -155,12 +159,15 @@ class awaited:  # noqa: N801 - see above: with awaited("exit"):
                 self._timeline.waiting = {*(self._timeline.waiting or ()), self}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._timeline is not None:
-            self._timeline.count_cpu()
-            self._timeline.beside -= 1
-            if self._timeline.waiting is not None:
-                self._timeline.waiting.discard(self)
-        note_wait(self.name, self.started)
+        # Not of the current request: the garbage collector ends what is suspended here in the context of another one.
+        timeline = self._timeline
+        if timeline is not None:
+            timeline.count_cpu()
+            timeline.beside -= 1
+            if timeline.waiting is not None:
+                timeline.waiting.discard(self)
+            if not timeline.ended:
+                timeline.add_wait(Stretch(self.name, self.started, time.perf_counter() - self.started))
 
 
 OUTSIDE = frozenset({"exit", "output", "registry", "joined", "event", "client"})

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING
@@ -176,3 +177,27 @@ def test_a_request_leaves_no_circle_behind():
     for _ in range(3):
         copy_context().run(work)
     assert gc.collect() == 0
+
+
+@types.coroutine
+def suspended():
+    """Suspend the coroutine that awaits it, for ever."""
+    yield
+
+
+async def never_ended() -> None:
+    """Wait inside a stage."""
+    with stage("outer"), stage("inner"), awaited("exit"):
+        await suspended()
+
+
+def test_what_the_garbage_collector_ends_is_noted_in_no_other_request() -> None:
+    """It runs in the context of any request, which has neither the stages nor the wait."""
+    ledger = Ledger()
+    first, second = copy_context(), copy_context()
+    one, other = first.run(ledger.open, "StopContainer"), second.run(ledger.open, "Version")
+    work = never_ended()
+    first.run(work.send, None)
+    second.run(work.close)
+    assert (other.stages, other.waits) == (None, None)
+    assert (one.beside, waited(one)) == (0, ["exit"])
