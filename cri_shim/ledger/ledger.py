@@ -170,7 +170,10 @@ class Ledger:
             self._later(self.catch_up)
 
     def catch_up(self) -> None:
-        """Keep the requests that have ended since the last call, and notify the listeners; readers call this first."""
+        """Keep the requests that have ended since the last call, and notify the listeners.
+
+        All methods that return ended requests do this first. A view that is fed as a listener has to call it itself.
+        """
         while self._ended:
             request = self._ended.popleft()
             try:
@@ -298,14 +301,17 @@ class Ledger:
 
     def newest(self) -> list[PackedRequest]:
         """Return the ended requests that are among the newest of all, oldest first."""
+        self.catch_up()
         return list(self._newest)
 
     def newest_of(self, method: str) -> list[PackedRequest]:
         """Return the newest requests of one method, oldest first."""
+        self.catch_up()
         return list(self._by_method.get(method, ()))
 
     def remembered(self, method: str = "") -> list[PackedRequest]:
         """Return all requests, of one method or of all, that are kept for being among the newest, oldest first."""
+        self.catch_up()
         newest = (packed for packed in self._newest if not method or packed.method == method)
         rings = [self._by_method.get(method, ())] if method else list(self._by_method.values())
         known = {packed.id: packed for ring in (newest, *rings) for packed in ring}
@@ -313,17 +319,20 @@ class Ledger:
 
     def slowest(self, method: str = "") -> list[PackedRequest]:
         """Return the slowest requests of one method or of each, slowest first."""
+        self.catch_up()
         heaps: Iterable[list[Any]] = [self._slowest.get(method, [])] if method else self._slowest.values()
         return [packed for _, _, packed in sorted((entry for heap in heaps for entry in heap), reverse=True)]
 
     def every(self) -> list[PackedRequest | Request]:
         """Return all requests that the ledger has, active and slowest ones included, in the order of their ids."""
+        self.catch_up()
         known: dict[int, PackedRequest | Request] = dict(self._packed)
         known |= {request.id: self.name(request) for request in self.active_requests.values()}
         return [known[number] for number in sorted(known)]
 
     def find(self, number: int) -> Request | None:
         """Return one request by its id, whether it is active or kept."""
+        self.catch_up()
         if (request := self.active_requests.get(number)) is not None:
             return self.name(request)
         packed = self._packed.get(number)
