@@ -95,7 +95,7 @@ class CdiRegistry:
                     info = path.stat()
                 except OSError:
                     continue  # it has just been removed
-                directories[path] = ((info.st_mtime_ns, info.st_size, info.st_ino), priority)
+                directories[path] = ((info.st_ctime_ns, info.st_size, info.st_ino), priority)
         if {path: file.stamp for path, file in self._files.items()} == {
             p: stamp for p, (stamp, _) in directories.items()
         }:

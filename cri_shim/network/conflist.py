@@ -189,7 +189,7 @@ def _file_signature(path: Path) -> tuple[str, int, int, int]:
         info = path.stat()
     except OSError as error:  # a dangling link, for example, must not hide changes of other files
         return path.name, -(error.errno or 1), 0, 0
-    return path.name, info.st_ino, info.st_mtime_ns, info.st_size
+    return path.name, info.st_ino, info.st_ctime_ns, info.st_size
 
 
 def _reason(error: OSError) -> str:

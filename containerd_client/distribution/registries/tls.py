@@ -91,7 +91,7 @@ def _stamp(file: str) -> tuple[int, ...]:
         status = Path(file).stat()
     except (OSError, ValueError) as error:
         raise HostsConfigError(f"{file}: cannot be read: {getattr(error, 'strerror', '') or error}") from error
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _read(file: str) -> bytes:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import ssl
 import subprocess
+import time
 import warnings
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -175,6 +177,18 @@ def test_client_certificates_that_cannot_be_used(tmp_path: Path, authority: Auth
         TlsContexts().of(Tls(client=((str(certificate), str(locked)),)))
     with pytest.raises(HostsConfigError, match=r"matching certificate and key: key values mismatch$"):
         TlsContexts().of(Tls(client=((str(certificate), str(other)),)))
+
+
+def test_a_certificate_that_is_written_in_place_with_its_old_time_is_read(authority: Authority) -> None:
+    """As tools do that make builds reproducible: the same inode, size and modification time."""
+    contexts, (certificate, key) = TlsContexts(), authority.issue("client")
+    tls = Tls(client=((str(certificate), str(key)),))
+    before, context = certificate.stat(), contexts.of(tls)
+    assert contexts.of(tls) is context
+    time.sleep(0.03)  # the kernel's clock for files is coarse
+    certificate.write_bytes(certificate.read_bytes())
+    os.utime(certificate, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert contexts.of(tls) is not context
 
 
 @pytest.mark.parametrize("scheme", ["http://", "https://"])

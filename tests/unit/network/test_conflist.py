@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -132,3 +133,14 @@ def test_a_dangling_link_does_not_hide_changes(tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"{}")
     signatures.append(directory_signature(str(tmp_path)))
     assert len(set(signatures)) == 3
+
+
+def test_a_file_that_is_written_in_place_with_its_old_time_is_seen(tmp_path: Path) -> None:
+    """As tools do that make builds reproducible: the same inode, size and modification time."""
+    file = tmp_path / "10-net.conflist"
+    file.write_bytes(b"1")
+    before, signature = file.stat(), directory_signature(str(tmp_path))
+    time.sleep(0.03)  # the kernel's clock for files is coarse
+    file.write_bytes(b"2")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert directory_signature(str(tmp_path)) != signature
