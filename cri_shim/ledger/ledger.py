@@ -360,10 +360,13 @@ class LedgerOff(Ledger):
 
 
 def _notify(closed: Callable[[Request], None], request: Request) -> None:
-    """Notify one listener of a closed request; an error with this request does not affect the next."""
+    """Notify one listener of a closed request; an error with this request does not affect the next.
+
+    Nor may it affect the request that is answered just now, which is usually another one.
+    """
     try:
         closed(request)
-    except UNPACKABLE:
+    except Exception:  # a bug of a view must cost no client its answer
         log.exception("ledger.view_failed", request=request.id, rpc=request.method)
 
 

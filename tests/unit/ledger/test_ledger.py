@@ -162,6 +162,21 @@ async def test_records_are_flushed_later_for_several_requests_in_one_go():
     assert observer.ids == [1, 2, 3]
 
 
+async def test_a_bug_of_a_view_costs_no_request_its_answer():
+    """Requests are aggregated while another one is answered; the others, and the other views, go on."""
+    ledger, observer = Ledger(lambda _: None), Closed()
+
+    class Faulty(LedgerObserver):
+        def closed(self, request):
+            raise KeyError(request.id)
+
+    ledger.listen(Faulty())
+    ledger.listen(observer)
+    for _ in range(MOST_WAITING):
+        ledger.close(ledger.open("Version"))
+    assert observer.ids == [*range(1, MOST_WAITING + 1)]
+
+
 @pytest.mark.parametrize(
     "read",
     [
