@@ -25,7 +25,7 @@ from containerd_client import ContainerdError, call_options
 from containerd_client.encoding.varint import varint
 from cri_shim.ledger.ledger import LedgerObserver
 from cri_shim.ledger.transport.byte_cost import PAYLOAD
-from cri_shim.ledger.transport.gap_curve import GAPS
+from cri_shim.ledger.transport.gap_curve import GAPS, ROUNDS_AT_START
 from cri_shim.ledger.transport.load_factor import level_of
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from cri_shim.ledger.ledger import Ledger
     from cri_shim.ledger.request import Request
 
-ROUNDS_AT_START: Final = 3
-"""How many rounds of the curve are made at the start."""
 EVERY: Final = 30.0
 """Seconds between later rounds while requests make hops."""
 RARELY: Final = 300.0

@@ -8,8 +8,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from cri_shim.ledger.null_call import ROUNDS_AT_START
-from cri_shim.ledger.transport.gap_curve import GAPS
+from cri_shim.ledger.transport.gap_curve import GAPS, ROUNDS_AT_START
 from lab.patience import patient
 
 LONGEST = 30.0

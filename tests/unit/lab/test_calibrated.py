@@ -6,8 +6,7 @@ import pytest
 
 from cri_shim.explorer.calibration_json import calibration
 from cri_shim.ledger.front_estimate import FrontEstimate, Gaps
-from cri_shim.ledger.null_call import ROUNDS_AT_START
-from cri_shim.ledger.transport.gap_curve import GAPS
+from cri_shim.ledger.transport.gap_curve import GAPS, ROUNDS_AT_START
 from cri_shim.ledger.transport.transport_estimate import TransportEstimate
 from lab.playground import calibrated
 
