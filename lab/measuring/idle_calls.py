@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 4
 """Pods that are started at a time."""
-REPEATS: Final = 10
-"""Calls of each request in a round."""
-PAUSE: Final = 0.3
-"""Seconds before each call, except for those that a kubelet makes for one container after the other."""
-APART: Final = 0.05
-"""Seconds before each of those where they are measured again, to see what a processor costs that did other things."""
-QUIET: Final = 10.0
-"""Seconds of a round without a request."""
+PERIOD: Final = 10.0
+"""Seconds in which the calls of one request are made: how often either side does what it does by itself.
+
+The plugin reads all snapshots and the bridge samples all containers (``stats_collect_period``). In less time that would
+happen to some requests and not to others.
+"""
+REPEATS: Final = 20
+"""Calls of each request in a round, except for those that a kubelet makes for one container after the other."""
 OF_RUNNING: Final = " of what runs"
-SPACED: Final = f", {APART * 1000:.0f} ms apart"
+SPACED: Final = ", with pauses"
 NOTHING: Final = "nothing"
 """The name of what the daemons do by themselves."""
 
@@ -75,8 +75,8 @@ def calls_a_minute(containers: int) -> Counter[str]:
 async def one_round(client: CriClient, pids: Sequence[int], containers: Sequence[str]) -> dict[str, float]:
     """Return the seconds of CPU time of one call of each request, and of one second without a request."""
     before = cpu_seconds(pids)
-    await asyncio.sleep(QUIET)
-    nothing = (cpu_seconds(pids) - before) / QUIET
+    await asyncio.sleep(PERIOD)
+    nothing = (cpu_seconds(pids) - before) / PERIOD
 
     async def one(calls: Sequence[Callable[[], Awaitable[object]]], pause: float) -> float:
         """Return the seconds of one call, without what the daemons do by themselves in the pause before it."""
@@ -94,10 +94,10 @@ async def one_round(client: CriClient, pids: Sequence[int], containers: Sequence
         if rpc in each:
             calls = [partial(call, container_id=id_) for id_ in containers]
             spent[what] = await one(calls, 0)
-            spent[f"{rpc}{SPACED}"] = await one(calls, APART)
+            spent[f"{rpc}{SPACED}"] = await one(calls, PERIOD / len(calls))
         else:
             fields = {"filter": OF_WHAT_RUNS[rpc].filter} if what != rpc else {}
-            spent[what] = await one([partial(call, **fields)] * REPEATS, PAUSE)
+            spent[what] = await one([partial(call, **fields)] * REPEATS, PERIOD / REPEATS)
     return spent
 
 
@@ -149,7 +149,7 @@ async def measure(pods: int, number: int) -> dict[str, list[dict[str, float]]]:
             "plugin": [plugin.containerd.daemon.pid],
             "bridge": [bridge.bridge.daemon.pid, bridge.containerd.daemon.pid],
         }
-        await asyncio.sleep(QUIET)
+        await asyncio.sleep(PERIOD)
         for each in range(number):
             labs = [("plugin", plugin), ("bridge", bridge)]
             for side, lab in reversed(labs) if each % 2 else labs:

@@ -37,18 +37,16 @@ def test_a_minute_is_the_median_call_times_the_calls():
 
 def test_requests_with_pauses_are_beside_the_sum():
     """They are the same requests, measured again."""
-    rounds = {"plugin": [{NOTHING: 0.0, "Version": 0.001, "Version, 50 ms apart": 0.003}]}
+    rounds = {"plugin": [{NOTHING: 0.0, "Version": 0.001, "Version, with pauses": 0.003}]}
     assert table(rounds, {"Version": 6}).splitlines()[-2:] == [
         "| all | |  | 6 ms |",
-        "| Version, 50 ms apart | | 3.00 ms | |",
+        "| Version, with pauses | | 3.00 ms | |",
     ]
 
 
 async def test_each_status_is_read_at_once_and_with_pauses(monkeypatch):
     """A list of what runs has its filter, and each container's status is read twice."""
-    monkeypatch.setattr(idle_calls, "QUIET", 0.01)
-    monkeypatch.setattr(idle_calls, "PAUSE", 0.0)
-    monkeypatch.setattr(idle_calls, "APART", 0.0)
+    monkeypatch.setattr(idle_calls, "PERIOD", 0.01)
     asked = []
 
     class Client:
@@ -61,7 +59,7 @@ async def test_each_status_is_read_at_once_and_with_pauses(monkeypatch):
     spent = await idle_calls.one_round(cast("CriClient", Client()), [os.getpid()], ["a", "b"])
     assert [fields["container_id"] for rpc, fields in asked if rpc == "ContainerStatus"] == ["a", "b"] * 2
     assert {bool(fields) for rpc, fields in asked if rpc == "ListContainers"} == {True, False}
-    assert set(spent) == {*calls_a_minute(2), NOTHING, "ContainerStatus, 50 ms apart"}
+    assert set(spent) == {*calls_a_minute(2), NOTHING, "ContainerStatus, with pauses"}
 
 
 def test_the_cpu_time_of_all_threads_counts():
