@@ -75,7 +75,13 @@ export function listen(listener) {
 }
 
 function dispatch(name, data) {
-  for (const listener of listeners) listener(name, data);
+  for (const listener of listeners) {
+    try {
+      listener(name, data);
+    } catch (error) {
+      reportError(error); // as if nobody had caught it, but the other views go on
+    }
+  }
 }
 
 /** Follow the live events; the browser reconnects when the daemon is back. */

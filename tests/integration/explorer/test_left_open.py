@@ -325,3 +325,20 @@ async def test_a_daemon_that_keeps_no_requests(tmp_path: Path, page: Page, addre
     await page.locator("section:not([hidden])").get_by_text("The daemon keeps no requests.").wait_for(timeout=5000)
     await page.goto("about:blank")
     await off.listener.stop()
+
+
+async def test_a_view_that_fails_with_an_event_stops_no_other(node: LocalNode, page: Page, complaints: Complaints):
+    """Its error is in the console, and the views after it get the event, too."""
+    await opened(page, node)
+    await page.evaluate(
+        """async () => {
+            const { listen } = await import("/page/api.js");
+            window.seen = [];
+            listen(() => { throw new Error("of one view"); });
+            listen((name) => window.seen.push(name));
+        }"""
+    )
+    node.note("StopContainer")
+    await becomes(page, "window.seen.includes('end')")
+    assert "of one view" in " ".join(complaints.texts)
+    complaints.forgive("of one view")
