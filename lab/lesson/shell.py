@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import signal
 import subprocess
 import threading
-from typing import TYPE_CHECKING, Self
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self
 
 from lab.lesson.page import SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+GRACE: Final = 10.0
+"""Seconds that a command has to clean up after it was told to end."""
 
 
 class ShellError(RuntimeError):
@@ -53,7 +60,8 @@ class Shell:
         self._process.stdin.write(f"{{\n{commands}\n}} < /dev/null\nprintf '%s %d\\n' {mark} $?\n")
         self._process.stdin.flush()
         lines: list[str] = []
-        timer = threading.Timer(seconds, self._process.kill)
+        ended = threading.Event()
+        timer = threading.Timer(seconds, self._end, [ended])
         timer.start()
         try:
             assert self._process.stdout is not None
@@ -65,5 +73,14 @@ class Shell:
                 if seen_mark:
                     return int(code), "".join(lines)
         finally:
+            ended.set()
             timer.cancel()
         raise ShellError(f"the shell has ended within {seconds} s of: {commands}\n{''.join(lines)}")
+
+    def _end(self, ended: threading.Event) -> None:
+        """End the shell and the command that it runs, which holds the output open for as long as it goes on."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            if ended.wait(GRACE):
+                return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -13,6 +14,7 @@ from lab.lesson.expectation import first_missing
 from lab.lesson.page import SECONDS, PageError, read_page
 from lab.lesson.shell import Shell, ShellError
 from lab.lesson.walk import BESIDE, main, pages, walk
+from lab.patience import patient
 
 PAGE = """\
 # A title
@@ -95,8 +97,26 @@ def test_a_shell_shows_each_line_at_once_and_ends_what_takes_too_long():
     with Shell() as shell:
         assert shell.run("echo a; echo b", show=shown.append) == (0, "a\nb\n")
         assert shown == ["a\n", "b\n"]
-        with pytest.raises(ShellError, match=r"within 1 s of: echo begun; sleep 60\nbegun"):
-            shell.run("echo begun; sleep 60", seconds=1)
+        begun = time.monotonic()
+        with pytest.raises(ShellError, match=r"within 1 s of: echo begun; sleep 600\nbegun"):
+            shell.run("echo begun; sleep 600", seconds=1)
+        assert time.monotonic() < begun + patient(60)
+
+
+def test_a_command_that_takes_too_long_can_clean_up():
+    """A comparison that is ended removes its pods; one that does not end is killed."""
+    cleans = "bash -c 'trap \"echo cleaned\" TERM; echo begun; sleep 600'"
+    with Shell() as shell, pytest.raises(ShellError, match=r"begun\n(.*\n)*cleaned"):
+        shell.run(cleans, seconds=1)
+
+
+def test_a_command_that_does_not_end_is_killed(monkeypatch):
+    """After a time in which it could have cleaned up."""
+    monkeypatch.setattr("lab.lesson.shell.GRACE", 0.5)
+    begun = time.monotonic()
+    with Shell() as shell, pytest.raises(ShellError, match="begun"):
+        shell.run("bash -c 'trap \"\" TERM; echo begun; sleep 600'", seconds=1)
+    assert time.monotonic() < begun + patient(60)
 
 
 def test_how_long_a_block_may_take(tmp_path):
