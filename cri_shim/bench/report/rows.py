@@ -76,7 +76,7 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
             rows.append(_row_by_side(run, step, (f"cpu {key}", label, "s", main), read))
     rows += _kubelet_rows(run, step)
     if step.scenario in WITH_MEMORY:
-        if _knows_shims(step):
+        if _knows_shims(step) and not _has_left_out(run, step):
             # A shim collects its garbage every two minutes, so the short runs of `steady` see it only by chance.
             about = ("cpu runtime", "CPU time of daemons, helpers and shims", "s", step.scenario == KUBELET)
             rows.append(_row_by_side(run, step, about, partial(_runtime_cpu, run)))

@@ -83,6 +83,16 @@ def test_what_a_daemon_leaves_to_its_shims_is_counted_too():
     assert "cpu runtime" not in {row.key for row in rows_of(unknown)}
 
 
+def test_a_side_that_does_less_is_not_compared_with_its_shims_either():
+    """As its daemons are not: it is cheaper because it leaves something out."""
+    whole = run(0.5)
+    step = replace(whole.steps[0], scenario="steady", pods=105)
+    assert "cpu runtime" in {row.key for row in rows_of(replace(whole, steps=(step,)))}
+    bridge = replace(whole.sides[1], left_out={step.metrics[0].key: "not implemented"})
+    lacking = replace(whole, sides=(whole.sides[0], bridge), steps=(step,))
+    assert not {"cpu daemons", "cpu runtime"} & {row.key for row in rows_of(lacking)}
+
+
 def _without_shims(one: Round) -> Round:
     """A round whose shims were not read."""
     side_runs = {
