@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 GRACE: Final = 10.0
-"""Seconds that a command has to clean up after it was told to end."""
+"""Seconds between SIGTERM, after which a command can clean up, and SIGKILL."""
 
 
 class ShellError(RuntimeError):

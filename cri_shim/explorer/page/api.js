@@ -79,7 +79,7 @@ function dispatch(name, data) {
     try {
       listener(name, data);
     } catch (error) {
-      reportError(error); // as if nobody had caught it, but the other views go on
+      reportError(error); // the console shows it as an uncaught error, and the other views still get the event
     }
   }
 }

@@ -113,7 +113,7 @@ export function briefPrice(bill, hops) {
   return `${unknownParts(bill, hops) ? "≥" : "~"}${brief(bill.price_ms)}`;
 }
 
-/** How the sum of the prices of `requests` is known, in the words of one bill, with `hop_count`: what one lacks, the sum lacks, too. */
+/** How the sum of the prices of `requests` is known, in the words of one bill, with `hop_count`. What is unknown of one is unknown of the sum. */
 export function summed(requests) {
   // A request that runs has no price yet, and how transport is known says nothing of one without a hop.
   const ended = requests.filter((one) => !one.running);

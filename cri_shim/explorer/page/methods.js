@@ -10,7 +10,8 @@ import { refresher } from "./refresh.js";
 import { mark, measured, ofFront, ofPrice, ofSplit, term } from "./sources.js";
 import { failed, noRequestYet } from "./states.js";
 
-const SOON = 1000; // milliseconds between two looks at totals that change
+const SOON = 1000; // milliseconds until totals that have changed are asked for
+const CHANGES = ["open", "lost", "end", "settled"]; // the events after which they may be different
 const place = document.getElementById("methods");
 let asking = 0;
 
@@ -81,5 +82,5 @@ function shares(row) {
 
 const again = refresher(() => !place.hidden && showMethods());
 listen((name) => {
-  if (["open", "lost", "end", "settled"].includes(name) && !place.hidden) again(SOON);
+  if (CHANGES.includes(name) && !place.hidden) again(SOON);
 });

@@ -114,7 +114,7 @@ function draw() {
   none.replaceChildren(shown.length || !answered ? "" : nothing());
   refocus();
   rows.parentElement.hidden = !shown.length;
-  const again = document.activeElement?.matches("input") ? "" : wantedRow || focused; // nobody is called back who types by now
+  const again = document.activeElement?.matches("input") ? "" : wantedRow || focused; // a reader who types in a field keeps the focus there
   if (again) rows.querySelector(`tr[data-pod="${CSS.escape(again)}"] a`)?.focus({ preventScroll: again === focused });
   if (shown.length) wantedRow = "";
 }

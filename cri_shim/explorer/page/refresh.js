@@ -1,7 +1,7 @@
-// Draw something again soon after each change, however often changes come: never twice at the same time, so that an older answer
-// cannot replace a newer one, and never put off for ever.
+// Draw something again soon after each change, however often changes come. A drawing waits for the one before, so that an older
+// answer cannot replace a newer one; but not for ever, in case an answer never comes.
 
-const LONGEST = 10_000; // milliseconds after which an answer is no longer waited for
+const LONGEST = 10_000; // milliseconds that a drawing waits for the one before
 
 /** Return a function that has `work` done within so many milliseconds, or as long after what is under way has ended. */
 export function refresher(work) {

@@ -160,7 +160,7 @@ function draw() {
   }
   drawEmpty(list.length === 0);
   roving();
-  if (document.activeElement?.matches("input:not([type=checkbox])")) focusWanted = 0; // nobody is called back who types by now
+  if (document.activeElement?.matches("input:not([type=checkbox])")) focusWanted = 0; // a reader who types in a field keeps the focus there
   if (focusWanted && elements.has(focusWanted)) {
     elements.get(focusWanted).firstChild.focus();
     focusWanted = 0;

@@ -19,7 +19,7 @@ from cri_shim.ledger.transport.estimate import Estimate
 GAPS: Final = (0.0, 0.001, 0.01, 0.1, 1.0)
 """Seconds of quiet at which is measured; a longer quiet counts as the last."""
 ROUNDS_AT_START: Final = 3
-"""How often a daemon that has just started measures at each gap before it goes on at its leisure."""
+"""How often a daemon that has just started measures at each gap; after that it measures rarely."""
 REMEMBERED: Final = 15
 """The median is taken of this many round trips at each gap."""
 _SHORTEST: Final = 0.0001  # seconds that a gap of 0 stands for, because it has no logarithm

@@ -54,7 +54,7 @@ def bill(split: str, front: str) -> dict[str, str]:
     ],
 )
 async def test_how_a_sum_is_known(node: LocalNode, page: Page, requests: list[Any], known: tuple[str, str, int]):
-    """A sum lacks what one of its parts lacks; of a request without a hop there is no transport to know."""
+    """A part that is unknown of one request is unknown of their sum; a request without hops has no transport."""
     await opened(page, node)
     all_ = [{"running": False, "hop_count": hops, "bill": bill(split, front)} for split, front, hops in requests]
     running = {"running": True, "hop_count": 5, "bill": bill("none", "none")}

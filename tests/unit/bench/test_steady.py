@@ -60,7 +60,7 @@ async def test_the_calls_of_a_window_are_a_kubelets(runtime, node):
 
 
 async def test_containers_of_others_are_not_asked_for(runtime, node):
-    """A side with a pod of somebody else would otherwise have more to answer than the other sides."""
+    """Otherwise a side that has pods of others would answer more requests than the sides without."""
     add_container(runtime, "own", cri.CONTAINER_RUNNING)
     add_container(runtime, "other", cri.CONTAINER_RUNNING, "kube-system")
     steady = Steady(1, window=WINDOW)

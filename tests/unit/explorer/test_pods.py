@@ -200,7 +200,7 @@ async def test_a_clock_that_is_set_back(node: Node, monkeypatch: pytest.MonkeyPa
     [(("estimate", "estimate"), "estimate"), (("estimate", "measured"), "mixed"), (("measured", "none"), "none")],
 )
 async def test_how_the_price_of_a_pod_is_known(node: Node, fronts: tuple[FrontKnown, ...], known: str):
-    """A sum lacks what one of its requests lacks. One that runs has no price, and does not count."""
+    """What is unknown of one request is unknown of their sum. One that runs has no price, and does not count."""
     node.sandboxes.put(a_pod())
     for front in fronts:
         request = node.ledger.open("StopPodSandbox")
